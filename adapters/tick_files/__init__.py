@@ -1,0 +1,1 @@
+"""Tick files: one format a file, one sniffing front."""

@@ -1,0 +1,1 @@
+"""Valuing every account of a feed on every tick, in columns."""

@@ -1,0 +1,1 @@
+"""How people and programs meet the engine: the command line, the report, the wiring."""
