@@ -1,0 +1,137 @@
+"""One account: what it was opened as, and what it is now."""
+
+from enum import Enum
+
+import msgspec
+
+from engine.domain.guards import AccountGuard
+from engine.domain.ids import AccountKey
+from engine.domain.positions import Position
+from engine.domain.units import major
+from engine.domain.valuation import Market
+from engine.domain.watch import Marks
+
+
+class MarginMode(Enum):
+    """ACCOUNT_MARGIN_MODE: whether a symbol can be held twice."""
+
+    HEDGING = "hedging"
+    NETTING = "netting"
+
+
+class Mode(Enum):
+    """Whether guards may trade on this account."""
+
+    ENFORCE = "enforce"
+    OBSERVE = "observe"
+    """Watch and alert, never trade: some firms forbid remote trading."""
+
+
+class OperationKind(Enum):
+    """Money that comes or goes without a trade."""
+
+    DEPOSIT = "deposit"
+    WITHDRAWAL = "withdrawal"
+    CREDIT = "credit"
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """A balance operation; `amount_minor` is signed: a withdrawal is negative."""
+
+    at_msc: int
+    kind: OperationKind
+    amount_minor: int
+
+
+class AccountSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What does not change while the account is guarded."""
+
+    key: AccountKey
+    market: Market
+    initial_minor: int
+    guards: tuple[AccountGuard, ...]
+    leverage: int = 100
+    margin_mode: MarginMode = MarginMode.HEDGING
+    mode: Mode = Mode.ENFORCE
+    operations: tuple[Operation, ...] = ()
+    """Known in advance (a replay's book), by time; live ones are reported as deals."""
+
+    @property
+    def digits(self) -> int:
+        """Digits of the deposit currency."""
+        return self.market.digits
+
+    def major(self, amount_minor: int) -> float:
+        """Minor units as published."""
+        return major(amount_minor, self.market.digits)
+
+
+class GuardState(msgspec.Struct, frozen=True, kw_only=True):
+    """What one guard remembers between two evaluations."""
+
+    reference_minor: int | None = None
+    """The reference taken at the last reset; None where the reference is not of that kind, or not
+    taken yet because the account has not been valued."""
+    warned: bool = False
+    """A warning was given and has not re-armed."""
+    breached: bool = False
+    """The latch."""
+    breached_at_msc: int | None = None
+    close_due_msc: int | None = None
+    """When the notice runs out; None when no close is pending."""
+    evaluated_at_msc: int | None = None
+    """Never evaluated: None. A guard that never runs must be visible."""
+    distance_minor: int | None = None
+    """Measured less floor at the last evaluation."""
+    acted_on: tuple[int, ...] = ()
+    """Positions this guard has already acted on (guards that close one position alone)."""
+
+
+class Days(msgspec.Struct, frozen=True, kw_only=True):
+    """Realised results by day, for objectives."""
+
+    traded: int = 0
+    """Days with at least one deal."""
+    best_minor: int = 0
+    total_minor: int = 0
+    today_minor: int = 0
+    today_traded: bool = False
+
+
+class AccountState(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything `step` needs. Immutable: a step makes a new one, in one assignment."""
+
+    spec: AccountSpec
+    balance_minor: int
+    marks: Marks
+    positions: tuple[Position, ...] = ()
+    credit_minor: int = 0
+    net_operations_minor: int = 0
+    """Deposits less withdrawals since opening: never profit."""
+    balance_high_water_minor: int = 0
+    guards: tuple[GuardState, ...] = ()
+    halts: tuple[str, ...] = ()
+    """Causes for which the account takes no new risk, oldest first."""
+    seq: int = 0
+    """Of the last record published."""
+    intents: int = 0
+    """Close intents made so far."""
+    operations_done: int = 0
+    opened: bool = False
+    known: bool = False
+    """Valued at least once, and every quote it needs is there."""
+    days: Days = Days()
+    time_msc: int = 0
+    """Of the last event."""
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether new risk is refused."""
+        return bool(self.halts)
+
+    def position(self, position_id: int) -> Position | None:
+        """The open position of that identifier."""
+        for position in self.positions:
+            if position.position_id == position_id:
+                return position
+        return None

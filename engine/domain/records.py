@@ -1,0 +1,219 @@
+"""What an account publishes: the lines of an events file, one struct a type.
+
+Field names and meanings are relied on by clients; money is a decimal number with the currency's
+digits, times are UTC milliseconds.
+"""
+
+from typing import ClassVar
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+
+class Tick(msgspec.Struct, frozen=True):
+    """The tick on which something was decided."""
+
+    index: int
+    """In the merged stream of a replay."""
+    symbol: str
+    bid: float
+    ask: float
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """What every record has."""
+
+    seq: int
+    time_msc: int
+    login: int
+    server: str
+    tick: Tick | UnsetType = UNSET
+    """Absent where no tick decided: openings, resets, and what is decided at a reset."""
+
+
+class AccountOpened(Record, frozen=True, kw_only=True, tag="account_opened"):
+    """The account is watched from here."""
+
+    balance: float
+    equity: float | None
+    """None: nothing valued yet."""
+    initial: float
+    currency: str
+
+
+class GuardWarning(Record, frozen=True, kw_only=True, tag="guard_warning"):
+    """A guard's amount is used up to its warning line."""
+
+    verdict_id: str
+    guard: str
+    kind: str
+    equity: float
+    floor: float
+    reference: float
+    used_percent: float
+
+
+class GuardBreach(Record, frozen=True, kw_only=True, tag="guard_breach"):
+    """A guard's limit is crossed; published once per latch."""
+
+    verdict_id: str
+    guard: str
+    kind: str
+    equity: float
+    floor: float
+    reference: float
+    measured: str
+    comparator: str
+    action: str
+
+
+class RuleWarning(Record, frozen=True, kw_only=True, tag="rule_warning"):
+    """A guard that has no equity floor warns."""
+
+    verdict_id: str
+    guard: str
+    kind: str
+    measured: str
+    value: float | None
+    limit: float | None
+    subject: str
+    """What it is about: a symbol, a position, a news event; empty for the whole account."""
+
+
+class RuleBreach(Record, frozen=True, kw_only=True, tag="rule_breach"):
+    """A guard that has no equity floor is breached."""
+
+    verdict_id: str
+    guard: str
+    kind: str
+    measured: str
+    value: float | None
+    limit: float | None
+    subject: str
+    action: str
+
+
+class ObjectiveReached(Record, frozen=True, kw_only=True, tag="objective_reached"):
+    """A profit target or a number of trading days is reached."""
+
+    guard: str
+    kind: str
+    value: float
+    target: float
+
+
+class DayReset(Record, frozen=True, kw_only=True, tag="day_reset"):
+    """A guard's day ended and its reference was taken anew."""
+
+    guard: str
+    reference: float | None
+    floor: float | None
+    local_time: str
+
+
+class CloseIntended(Record, frozen=True, kw_only=True, tag="close_intended"):
+    """A close was decided; what must remain is named, not what must go."""
+
+    intent_id: str
+    position_id: int
+    target_volume_lots: float
+    reason: str
+
+
+class PositionClosed(Record, frozen=True, kw_only=True, tag="position_closed"):
+    """A deal closed a position, wholly or in part."""
+
+    position_id: int
+    symbol: str
+    side: str
+    volume_lots: float
+    open_price: float
+    close_price: float
+    profit: float
+    reason: str
+
+
+class BalanceChanged(Record, frozen=True, kw_only=True, tag="balance_changed"):
+    """Money came or went without a trade; references moved by the same amount."""
+
+    kind: str
+    amount: float
+    balance: float
+    credit: float
+
+
+class AccountHalted(Record, frozen=True, kw_only=True, tag="account_halted"):
+    """No new risk from here on."""
+
+    cause: str
+
+
+class AccountReleased(Record, frozen=True, kw_only=True, tag="account_released"):
+    """A halt ended."""
+
+    by: str
+    cause: str
+    reason: str
+
+
+class QuoteSuspect(Record, frozen=True, kw_only=True, tag="quote_suspect"):
+    """A symbol's quotes cannot be trusted for now."""
+
+    symbol: str
+    cause: str
+    count: int
+
+
+class AccountClosed(Record, frozen=True, kw_only=True, tag="account_closed"):
+    """The replay ended."""
+
+    balance: float
+    equity: float | None
+    """None: the account was never known."""
+    equity_high_water: float
+    max_drawdown: float
+    max_drawdown_percent: float
+    max_drawdown_time_msc: int | None
+    ticks: int
+
+
+AnyRecord = (
+    AccountOpened
+    | GuardWarning
+    | GuardBreach
+    | RuleWarning
+    | RuleBreach
+    | ObjectiveReached
+    | DayReset
+    | CloseIntended
+    | PositionClosed
+    | BalanceChanged
+    | AccountHalted
+    | AccountReleased
+    | QuoteSuspect
+    | AccountClosed
+)
+
+VERDICTS = (GuardWarning, GuardBreach, RuleWarning, RuleBreach)
+"""Records that carry a `verdict_id`."""
+
+
+class Encoding:
+    """Both ways between records and the lines of an events file."""
+
+    _encoder: ClassVar[msgspec.json.Encoder] = msgspec.json.Encoder()
+    _decoder: ClassVar[msgspec.json.Decoder[AnyRecord]] = msgspec.json.Decoder(AnyRecord)
+
+    @classmethod
+    def line(cls, record: Record) -> bytes:
+        """One line of JSON with its newline."""
+        return cls._encoder.encode(record) + b"\n"
+
+    @classmethod
+    def parse(cls, line: bytes) -> AnyRecord:
+        """The record of a line.
+
+        Raises:
+            msgspec.ValidationError: not a record, with the path of the field.
+        """
+        return cls._decoder.decode(line)
