@@ -35,8 +35,8 @@ $(PY):
 # One recipe for both environments: the pins of $(1), then the checkout itself, editable.
 define build_environment
 @echo "Building $(VENV) from $(1) (once, a minute or so)"
-@$(PY) -m pip install --quiet --require-hashes -r $(1)
-@$(PY) -m pip install --quiet --no-deps --no-build-isolation -e .
+@$(PY) -m pip install -qq --require-hashes -r $(1)
+@$(PY) -m pip install -qq --no-deps --no-build-isolation -e .
 @touch $(2)
 endef
 
