@@ -121,6 +121,8 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
     known: bool = False
     """Valued at least once, and every quote it needs is there."""
     days: Days = Days()
+    untested: bool = False
+    """Money moved since the guards were last tested: they are tested on the next tick."""
     time_msc: int = 0
     """Of the last event."""
 

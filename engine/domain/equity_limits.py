@@ -73,10 +73,10 @@ def reference_minor(
         case Reference.INITIAL:
             return spec.initial_minor
         case Reference.EQUITY_HIGH_WATER:
-            return minor_of_mark(marks.trackers[0] * 10**spec.digits, 0)
+            return minor_of_mark(marks.trackers[0], spec.digits)
         case Reference.DAY_HIGH_EQUITY:
             tracker = tracker_index(spec.guards, place)
-            return minor_of_mark(marks.trackers[tracker] * 10**spec.digits, 0)
+            return minor_of_mark(marks.trackers[tracker], spec.digits)
         case Reference.BALANCE_HIGH_WATER:
             return state.balance_high_water_minor
         case _:

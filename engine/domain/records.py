@@ -48,6 +48,7 @@ class GuardWarning(Record, frozen=True, kw_only=True, tag="guard_warning"):
     guard: str
     kind: str
     equity: float
+    balance: float
     floor: float
     reference: float
     used_percent: float
@@ -60,6 +61,7 @@ class GuardBreach(Record, frozen=True, kw_only=True, tag="guard_breach"):
     guard: str
     kind: str
     equity: float
+    balance: float
     floor: float
     reference: float
     measured: str

@@ -1,0 +1,228 @@
+"""Testing an account's guards on one equity, and what their verdicts do to the account."""
+
+from collections.abc import Iterable, Mapping
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from engine.domain import closing, equity_limits, exposures, objectives, records, schedules
+from engine.domain.account import GuardState, Mode
+from engine.domain.commands import Refused
+from engine.domain.drafts import Draft
+from engine.domain.guards import (
+    AccountGuard,
+    Consistency,
+    EquityLimit,
+    Exposure,
+    Guard,
+    Latch,
+    MarginLevel,
+    MaxHolding,
+    MinDays,
+    NewsWindow,
+    ProfitTarget,
+    StopLossRequired,
+    WeekendFlat,
+)
+from engine.domain.ids import verdict_id
+from engine.domain.outcomes import (
+    LimitBreached,
+    LimitWarned,
+    Outcome,
+    Reached,
+    RuleFound,
+    View,
+)
+from engine.domain.quotes import Quote
+from engine.domain.units import percent
+
+
+def evaluate(
+    guard: AccountGuard, place: int, known: GuardState, view: View
+) -> tuple[GuardState, Iterable[Outcome]]:
+    """Tests one guard of any kind: what it remembers from here, and what it found."""
+    match guard:
+        case EquityLimit():
+            after, outcome = equity_limits.evaluate(guard, place, known, view)
+            return after, () if outcome is None else (outcome,)
+        case ProfitTarget() | MinDays() | Consistency():
+            return objectives.evaluate(guard, known, view)
+        case Exposure() | MarginLevel():
+            return exposures.evaluate(guard, known, view)
+        case WeekendFlat() | NewsWindow() | MaxHolding() | StopLossRequired():
+            return schedules.evaluate(guard, known, view)
+        case _:
+            assert_never(guard)
+
+
+def take_first_references(draft: Draft, equity: int) -> None:
+    """Takes, at the first valuation, the references that the opening could not know."""
+    state = draft.state
+    guards = list(state.guards)
+    changed = False
+    for place, guard in enumerate(state.spec.guards):
+        known = guards[place]
+        if known.reference_minor is None and isinstance(guard, EquityLimit):
+            reference = equity_limits.reference_at_reset(
+                guard, known, state.balance_minor, equity
+            )
+            if reference is not None:
+                guards[place] = replace(known, reference_minor=reference)
+                changed = True
+    if changed:
+        draft.state = replace(state, guards=tuple(guards))
+
+
+def test_all(draft: Draft, quotes: Mapping[str, Quote], equity: int) -> None:
+    """Tests every guard once, in the order listed, all on the same equity."""
+    state = draft.state
+    view = View(state, draft.time_msc, quotes, equity)
+    tested = [
+        evaluate(guard, place, known, view)
+        for place, (guard, known) in enumerate(zip(state.spec.guards, state.guards, strict=True))
+    ]
+    draft.state = replace(
+        state, guards=tuple([after for after, _ in tested]), untested=False
+    )
+    for place, (_, outcomes) in enumerate(tested):
+        for outcome in outcomes:
+            _act(draft, place, outcome, equity)
+
+
+def _act(draft: Draft, place: int, outcome: Outcome, equity: int) -> None:
+    guard: Guard = draft.state.spec.guards[place]
+    match outcome:
+        case LimitWarned():
+            _publish_warning(draft, guard, outcome, equity)
+        case LimitBreached():
+            _publish_breach(draft, guard, outcome, equity)
+            _breached(draft, place, None)
+        case RuleFound(breach=False):
+            draft.publish(records.RuleWarning, **_rule_fields(draft, guard, outcome))
+        case RuleFound():
+            fields = _rule_fields(draft, guard, outcome)
+            draft.publish(records.RuleBreach, action=guard.action.value, **fields)
+            _breached(draft, place, outcome.only_positions)
+        case Reached():
+            draft.publish(
+                records.ObjectiveReached,
+                guard=guard.name,
+                kind=_kind(guard),
+                value=outcome.value,
+                target=outcome.target,
+            )
+            _breached(draft, place, None)
+        case _:
+            assert_never(outcome)
+
+
+def _breached(draft: Draft, place: int, only_positions: tuple[int, ...] | None) -> None:
+    """Halts, and sets when the close is due; the close itself waits until all are tested."""
+    guard = draft.state.spec.guards[place]
+    if guard.action.halts:
+        halt(draft, guard.name)
+    if only_positions is not None:
+        if guard.action.closes:
+            for position in draft.state.positions:
+                if position.position_id in only_positions:
+                    closing.intend(draft, position, f"guard:{guard.name}")
+        return
+    closes = guard.action.closes and draft.state.spec.mode is not Mode.OBSERVE
+    guards = list(draft.state.guards)
+    guards[place] = replace(
+        guards[place],
+        breached_at_msc=draft.time_msc,
+        close_due_msc=draft.time_msc + int(guard.notice_s * 1000) if closes else None,
+    )
+    draft.state = replace(draft.state, guards=tuple(guards))
+
+
+def halt(draft: Draft, cause: str) -> None:
+    """Takes no new risk for this cause, and says so."""
+    state = draft.state
+    if cause not in state.halts:
+        draft.state = replace(state, halts=(*state.halts, cause))
+    draft.publish(records.AccountHalted, cause=cause)
+
+
+def release(draft: Draft, by: str, cause: str, reason: str) -> Refused | None:
+    """Ends one halt and the latch of its guard; refused without a reason or for `never`."""
+    state = draft.state
+    place = next((i for i, g in enumerate(state.spec.guards) if g.name == cause), None)
+    latched = place is not None and state.guards[place].breached
+    if cause not in state.halts and not latched:
+        return Refused(f"nothing is halted or latched by {cause!r}")
+    if not reason.strip():
+        return Refused("a release needs a reason")
+    if place is not None and state.spec.guards[place].latch is Latch.NEVER:
+        return Refused(f"the latch of {cause!r} is never released")
+    if place is not None:
+        unlatch(draft, place)
+    end_halt(draft, by, cause, reason)
+    return None
+
+
+def unlatch(draft: Draft, place: int) -> None:
+    """Ends a guard's breach; a close already decided stays due."""
+    guards = list(draft.state.guards)
+    guards[place] = replace(guards[place], breached=False, breached_at_msc=None)
+    draft.state = replace(draft.state, guards=tuple(guards), untested=True)
+
+
+def end_halt(draft: Draft, by: str, cause: str, reason: str) -> None:
+    """Takes new risk again as far as this cause goes, and says so."""
+    state = draft.state
+    if cause in state.halts:
+        kept = tuple(other for other in state.halts if other != cause)
+        draft.state = replace(state, halts=kept)
+        draft.publish(records.AccountReleased, by=by, cause=cause, reason=reason)
+
+
+def _publish_warning(draft: Draft, guard: Guard, found: LimitWarned, equity: int) -> None:
+    spec = draft.state.spec
+    draft.publish(
+        records.GuardWarning,
+        verdict_id=verdict_id(spec.key, guard.name, draft.next_seq),
+        guard=guard.name,
+        kind=_kind(guard),
+        equity=spec.major(equity),
+        balance=spec.major(draft.state.balance_minor),
+        floor=spec.major(found.floor_minor),
+        reference=spec.major(found.reference_minor),
+        used_percent=found.used_percent,
+    )
+
+
+def _publish_breach(draft: Draft, guard: Guard, found: LimitBreached, equity: int) -> None:
+    spec = draft.state.spec
+    draft.publish(
+        records.GuardBreach,
+        verdict_id=verdict_id(spec.key, guard.name, draft.next_seq),
+        guard=guard.name,
+        kind=_kind(guard),
+        equity=spec.major(equity),
+        balance=spec.major(draft.state.balance_minor),
+        floor=spec.major(found.floor_minor),
+        reference=spec.major(found.reference_minor),
+        measured=found.measured,
+        comparator=found.comparator,
+        action=guard.action.value,
+    )
+
+
+def _rule_fields(draft: Draft, guard: Guard, found: RuleFound) -> dict[str, object]:
+    return {
+        "verdict_id": verdict_id(draft.state.spec.key, guard.name, draft.next_seq),
+        "guard": guard.name,
+        "kind": _kind(guard),
+        "measured": found.measured,
+        "value": None if found.value is None else percent(found.value),
+        "limit": found.limit,
+        "subject": found.subject,
+    }
+
+
+def _kind(guard: Guard) -> str:
+    tag = guard.__struct_config__.tag
+    assert isinstance(tag, str)
+    return tag
