@@ -12,14 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.tree import PACKAGES, ROOT, committed
+from tests.tree import PACKAGES, ROOT, TOP_FOLDERS, committed
 
 LINES_PER_FILE = 500
 LINES_PER_FUNCTION = 70
 COLUMNS = 100
 FOLDERS_BELOW_ROOT = 3
-TOP_LEVEL = {"engine", "facade", "adapters", "tests", "perf", "docs", "requirements", ".ci"}
-TOP_LEVEL |= {"pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "Makefile"}
+TOP_LEVEL = {*TOP_FOLDERS, "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "Makefile"}
 
 # Words that say nothing about what a thing is (product.md), and folders where things pile up.
 EMPTY_WORDS = {"manager", "helper", "helpers", "util", "utils", "service", "process", "data"}

@@ -2,11 +2,12 @@
 
 import ast
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("engine", "facade", "adapters")
+TOP_FOLDERS = (*PACKAGES, "tests", "perf", "docs", "requirements", ".ci")
 _MADE = {".git", ".venv", "out", "dist", "build", "__pycache__"}
 
 
@@ -32,6 +33,18 @@ def modules(*folders: str, root: Path = ROOT) -> Iterator[tuple[Path, ast.Module
     for path in committed(root):
         if path.suffix == ".py" and path.parts[0] in folders:
             yield path, ast.parse((root / path).read_text(encoding="utf-8"), str(path))
+
+
+def imported_roots(*folders: str, trees: Iterable[ast.Module] | None = None) -> set[str]:
+    """First words of every absolute import in the committed folders, or in the given trees."""
+    roots = set()
+    for tree in trees if trees is not None else (tree for _, tree in modules(*folders)):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                roots |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                roots.add(node.module.split(".")[0])
+    return roots
 
 
 def _git(root: Path, *arguments: str) -> list[Path] | None:
