@@ -1,0 +1,106 @@
+"""Tick files of any format, recognised by their content, judged and merged into one stream."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from adapters.tick_files import lean, store
+from adapters.tick_files.merge import Columns, MergedTicks
+from adapters.tick_files.rows import Rows, Wanted
+from adapters.tick_files.sift import Column, Sieve
+from adapters.tick_files.source import Source, open_source, sha256_of
+from engine.errors import UserError
+from engine.marking.ticks import FileQuality, TickStream
+
+Progress = Callable[[str, float], None]
+
+FORMATS: tuple[ModuleType, ...] = (store, lean)
+"""Each has `NAME`, `recognise(source)` and `read(source, wanted)`; the first to recognise reads."""
+
+
+def open_ticks(
+    sources: Sequence[tuple[str, Sequence[Path]]],
+    *,
+    zones: Mapping[str, str] | None = None,
+    dates: Mapping[str, date] | None = None,
+    digits: Mapping[str, int] | None = None,
+    from_msc: int | None = None,
+    to_msc: int | None = None,
+    progress: Progress | None = None,
+) -> TickStream:
+    """The good rows of all files, merged by UTC ms; equal times keep the order of `sources`.
+
+    `zones`, `dates` and `digits` are by symbol and tell what a format may lack. `from_msc` is
+    inclusive, `to_msc` exclusive; ticks outside have no index. `progress` is told a path and how
+    much of that file is read, 0 to 1. Memory: 24 bytes a row, none for an unpacked store.
+
+    Raises UserError for a file that is missing, broken, of no known format, mostly bad, or that
+    lacks something nobody told.
+    """
+    files: dict[str, list[Path]] = {}
+    for symbol, paths in sources:
+        files.setdefault(symbol, []).extend(paths)
+    columns: list[Columns] = []
+    quality: list[FileQuality] = []
+    for symbol, paths in files.items():
+        wanted = Wanted(
+            symbol,
+            zone=(zones or {}).get(symbol, "UTC"),
+            day=(dates or {}).get(symbol),
+            digits=(digits or {}).get(symbol),
+        )
+        column = Column()
+        quality.extend(read_file(path, wanted, column, progress) for path in paths)
+        columns.append(_cut(column.joined(), from_msc, to_msc))
+    return MergedTicks(tuple(files), tuple(columns), tuple(quality))
+
+
+def read_file(
+    path: Path, wanted: Wanted, column: Column, progress: Progress | None = None
+) -> FileQuality:
+    """Add the good rows of one file to its symbol's `column`; raises UserError as `open_ticks`."""
+    sieve = Sieve(str(path), wanted.symbol, column)
+    with opened_rows(path, wanted) as (source, name, pieces):
+        for rows in pieces:
+            sieve.add(rows)
+            if progress:
+                progress(str(path), source.fraction())
+    if progress:
+        progress(str(path), 1.0)
+    return sieve.quality(name, source.sha256 or sha256_of(path))
+
+
+@contextmanager
+def opened_rows(path: Path, wanted: Wanted) -> Iterator[tuple[Source, str, Iterator[Rows]]]:
+    """The file at `path`, its format's name and its rows, not yet judged."""
+    with open_source(path) as source:
+        form = recognised(source)
+        yield source, form.NAME, form.read(source, wanted)
+
+
+def recognised(source: Source) -> ModuleType:
+    """The format of this file by its content; raises UserError if it is none of ours."""
+    for form in FORMATS:
+        if form.recognise(source):
+            return form
+    head = source.head
+    if not head.strip():
+        raise UserError("the file is empty", place=f"{source.path}, row 1")
+    shown = ascii(head[:40].decode("latin-1"))
+    raise UserError(
+        f"no tick file format known here; it begins {shown}",
+        place=f"{source.path}, row 1",
+        help="known are " + ", ".join(form.NAME for form in FORMATS),
+    )
+
+
+def _cut(columns: Columns, from_msc: int | None, to_msc: int | None) -> Columns:
+    times, bids, asks = columns
+    start = 0 if from_msc is None else int(np.searchsorted(times, from_msc, side="left"))
+    stop = len(times) if to_msc is None else int(np.searchsorted(times, to_msc, side="left"))
+    stop = max(start, stop)
+    return times[start:stop], bids[start:stop], asks[start:stop]
