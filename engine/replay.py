@@ -1,0 +1,155 @@
+"""Replaying tick files through the engine, from Python: no async, no server, works in a notebook.
+
+    from engine.replay import run
+    r = run("book.toml", ticks={"XAUUSD": "2014-05-02.zip"}, compare_poll=["10s", "30s"])
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+from engine.book import Book, load_book
+from engine.domain.account import AccountState
+from engine.domain.marks import opening_marks
+from engine.domain.records import Record
+from engine.errors import UserError
+from engine.marking.feed import Feed
+from engine.marking.ticks import TickStream
+from engine.marking.wakes import MarkingFeed
+from engine.ports import OpenTicks, plugin
+from engine.replay_loop import ReplayLoop
+from engine.replay_result import Replay
+from engine.replay_times import Moment, time_range
+
+BATCH_TICKS = 1024
+
+Files = str | Path | Sequence[str | Path]
+
+
+def run(
+    book: str | Path | Book,
+    ticks: Mapping[str, Files],
+    *,
+    zones: Mapping[str, str] | None = None,
+    dates: Mapping[str, str | date] | None = None,
+    start: Moment | None = None,
+    end: Moment | None = None,
+    compare_poll: Sequence[str] = (),
+    progress: Callable[[float], None] | None = None,
+) -> Replay:
+    """What the engine would have done with these accounts on these ticks.
+
+    Args:
+        ticks: symbol to its tick file or files, in the order they are to be read; equal times
+            keep the order of this mapping.
+        zones: symbol to the IANA zone of its files' wall clock, where the format leaves it open.
+        dates: symbol to the day its files are of, where neither format nor name says.
+        start: first moment taken (inclusive), RFC 3339 or UTC milliseconds.
+        end: first moment not taken.
+        compare_poll: periods (`10s`, `500ms`, `1m`) of pollers to compare with.
+        progress: called with the share of the ticks done, 0 to 1.
+
+    Raises:
+        UserError: the book, the files or what they are to each other are at fault.
+    """
+    loaded = book if isinstance(book, Book) else load_book(Path(book))
+    stream = open_stream(loaded, ticks, zones, dates, start, end)
+    return replay(loaded, stream, compare_poll=compare_poll, progress=progress)
+
+
+def open_stream(
+    book: Book,
+    ticks: Mapping[str, Files],
+    zones: Mapping[str, str] | None,
+    dates: Mapping[str, str | date] | None,
+    start: Moment | None,
+    end: Moment | None,
+) -> TickStream:
+    """The tick files as one stream, checked against the book.
+
+    Raises:
+        UserError: a symbol is not in the book, or a file cannot be read as ticks.
+    """
+    digits = {i.symbol: i.digits for i in book.instruments}
+    for symbol in ticks:
+        if symbol not in digits:
+            raise UserError(
+                f"ticks are given for {symbol!r}, which is not in the book",
+                help=f"instruments in the book: {', '.join(sorted(digits))}",
+            )
+    from_msc, to_msc = time_range(start, end)
+    open_ticks: OpenTicks = plugin("tick_files")
+    return open_ticks(
+        [(symbol, _paths(files)) for symbol, files in ticks.items()],
+        zones=zones or {},
+        dates={s: _day(d) for s, d in (dates or {}).items()},
+        digits=digits,
+        from_msc=from_msc,
+        to_msc=to_msc,
+    )
+
+
+def replay(
+    book: Book,
+    stream: TickStream,
+    *,
+    feed: MarkingFeed | None = None,
+    compare_poll: Sequence[str] = (),
+    progress: Callable[[float], None] | None = None,
+) -> Replay:
+    """Drives a book's accounts through a stream as fast as it goes.
+
+    Raises:
+        UserError: the stream holds no tick.
+    """
+    records: list[Record] = []
+    loop = ReplayLoop(opening_states(book), feed or Feed(stream.symbols), records.append)
+    total = sum(quality.rows for quality in stream.quality()) or 1
+    began = time.perf_counter()
+    for batch in stream.batches(BATCH_TICKS):
+        loop.take(batch)
+        if progress is not None:
+            progress(min(loop.ticks / total, 1.0))
+    if not loop.ticks:
+        raise UserError("there is no tick to replay", help=_span_help(stream))
+    loop.end()
+    seconds = time.perf_counter() - began
+    return Replay(book, stream, records, loop, seconds, tuple(compare_poll))
+
+
+def opening_states(book: Book) -> list[AccountState]:
+    """The book's accounts before anything happened."""
+    return [
+        AccountState(
+            spec=account.spec,
+            balance_minor=account.balance_minor,
+            credit_minor=account.credit_minor,
+            positions=account.positions,
+            marks=opening_marks(account.spec),
+        )
+        for account in book.accounts
+    ]
+
+
+def _paths(files: Files) -> list[Path]:
+    if isinstance(files, str | Path):
+        return [Path(files)]
+    return [Path(file) for file in files]
+
+
+def _day(day: str | date) -> date:
+    if isinstance(day, date):
+        return day
+    try:
+        return date.fromisoformat(day)
+    except ValueError as error:
+        raise UserError(f"{day!r} is not a date", help="write YYYY-MM-DD") from error
+
+
+def _span_help(stream: TickStream) -> str:
+    spans = [
+        f"{q.path}: {q.rows} rows" + (f", {q.invalid_rows} invalid" if q.invalid_rows else "")
+        for q in stream.quality()
+    ]
+    return "; ".join(spans) or "no file was given"

@@ -1,0 +1,243 @@
+"""Driving accounts through ticks: the feed marks them all, `step` decides where it matters.
+
+The order of a tick is the contract's: resets that fall before it, on the quotes before it; then
+the tick: stops and targets, marks, guards, notices.
+"""
+
+import heapq
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from engine.domain import operating
+from engine.domain.account import AccountState
+from engine.domain.effects import Effect, Publish, SendClose
+from engine.domain.events import Event, Opened, QuoteMarked, ReplayEnded, TimeReached
+from engine.domain.guards import Reset
+from engine.domain.quotes import Quote
+from engine.domain.records import Record, Tick
+from engine.domain.resets import next_reset_msc
+from engine.domain.step import step
+from engine.domain.valuation import symbols_needed
+from engine.domain.watch import NEVER_MSC, Marks
+from engine.domain.watching import watch_of
+from engine.marking.ticks import TickBatch
+from engine.marking.wakes import MarkingFeed
+from engine.replay_broker import fill_close, stops_reached
+
+
+@dataclass(slots=True)
+class Change:
+    """What an account had become when the tick at `index` was about to be taken."""
+
+    index: int
+    state: AccountState
+
+
+@dataclass(slots=True)
+class _Seat:
+    """One account of the loop."""
+
+    state: AccountState
+    needs: tuple[str, ...]
+    slot: int | None = None
+    """In the feed; None while it is unknown."""
+    changes: list[Change] = field(default_factory=list)
+
+
+class ReplayLoop:
+    """Accounts driven through a merged tick stream. Feed it batches in order, then `end`."""
+
+    def __init__(
+        self,
+        accounts: Sequence[AccountState],
+        feed: MarkingFeed,
+        publish: Callable[[Record], None],
+    ) -> None:
+        self._seats = [_Seat(state, _needs(state)) for state in accounts]
+        self._feed = feed
+        self._publish = publish
+        self._by_slot: dict[int, int] = {}
+        self._unknown: set[int] = set(range(len(self._seats)))
+        self._unknown_due_msc = NEVER_MSC
+        self._seen = 0
+        self._unseen: set[int] = set()
+        self._resets: list[tuple[int, int]] = []
+        self._holders: list[tuple[Reset, list[int]]] = []
+        self._index = 0
+        self._time_msc = 0
+        self.ticks = 0
+
+    @property
+    def states(self) -> list[AccountState]:
+        """Every account as of the last tick it was stepped on."""
+        return [seat.state for seat in self._seats]
+
+    def changes(self, account: int) -> list[Change]:
+        """The states the account has been in, oldest first."""
+        return self._seats[account].changes
+
+    def take(self, batch: TickBatch) -> None:
+        """Drives the accounts through the next batch."""
+        if not len(batch):
+            return
+        if not self.ticks:
+            self._open(int(batch.time_msc[0]), range(len(batch.symbols)))
+        start, size = 0, len(batch)
+        while start < size:
+            self._reset_until(int(batch.time_msc[start]))
+            stop = self._cut(batch, start)
+            if stop == start:  # a tick that may make accounts known
+                stop = start + 1
+                self._walk(batch.part(start, stop))
+                self._try_unknown(batch, start)
+            else:
+                self._walk(batch.part(start, stop))
+            start = stop
+        self.ticks += size
+
+    def end(self) -> None:
+        """Tells every account that no tick comes any more."""
+        for place, seat in enumerate(self._seats):
+            quotes, marks = self._standing(seat)
+            self._apply(place, ReplayEnded(self._time_msc, quotes, marks), None, quotes)
+
+    def _open(self, time_msc: int, symbols: Iterable[int]) -> None:
+        self._unseen = set(symbols)
+        holders: dict[Reset, list[int]] = {}
+        for place, seat in enumerate(self._seats):
+            self._apply(place, Opened(time_msc), None, {})
+            for guard in seat.state.spec.guards:
+                if guard.reset is not None:
+                    held = holders.setdefault(guard.reset, [])
+                    if not held or held[-1] != place:
+                        held.append(place)
+        self._holders = list(holders.items())
+        self._resets = [
+            (next_reset_msc(reset, time_msc), number)
+            for number, (reset, _) in enumerate(self._holders)
+        ]
+        heapq.heapify(self._resets)
+        self._await_operations()
+
+    def _await_operations(self) -> None:
+        self._unknown_due_msc = min(
+            (operating.next_due_msc(self._seats[place].state) for place in self._unknown),
+            default=NEVER_MSC,
+        )
+
+    def _cut(self, batch: TickBatch, start: int) -> int:
+        """Where the ticks that can be walked at once end: a reset, or a tick of its own kind."""
+        stop = len(batch)
+        times = batch.time_msc
+        if self._resets and times[-1] >= self._resets[0][0]:
+            stop = start + int(np.searchsorted(times[start:], self._resets[0][0]))
+        if self._unknown:
+            if times[stop - 1] >= self._unknown_due_msc:
+                stop = start + int(np.searchsorted(times[start:stop], self._unknown_due_msc))
+            for symbol in self._unseen:
+                found = np.flatnonzero(batch.symbol[start:stop] == symbol)
+                if len(found):
+                    stop = start + int(found[0])
+        return stop
+
+    def _walk(self, part: TickBatch) -> None:
+        feed = self._feed
+        for wake in feed.walk(part):
+            place = self._by_slot[wake.slot]
+            self._index = wake.index
+            tick = Tick(wake.index, wake.symbol, wake.bid, wake.ask)
+            self._tick(place, wake.time_msc, tick, wake.marks)
+        self._index = part.first_index + len(part)
+        self._time_msc = int(part.time_msc[-1])
+
+    def _try_unknown(self, batch: TickBatch, offset: int) -> None:
+        """Steps the accounts not yet known on a tick of a symbol that had no quote before it."""
+        self._unseen.discard(int(batch.symbol[offset]))
+        time_msc = int(batch.time_msc[offset])
+        symbol = batch.symbols[batch.symbol[offset]]
+        index = batch.first_index + offset
+        self._index = index
+        tick = Tick(index, symbol, float(batch.bid[offset]), float(batch.ask[offset]))
+        due = time_msc >= self._unknown_due_msc
+        for place in sorted(self._unknown):
+            seat = self._seats[place]
+            if due or not seat.needs or symbol in seat.needs:
+                self._tick(place, time_msc, tick, None)
+        self._index = index + 1
+        self._await_operations()
+
+    def _tick(self, place: int, time_msc: int, tick: Tick, marks: Marks | None) -> None:
+        """One account on one tick: the broker's stops first, then the account itself."""
+        seat = self._seats[place]
+        quotes = self._feed.quotes(seat.needs)
+        for deal in stops_reached(seat.state, time_msc, tick, quotes):
+            self._apply(place, deal, tick, quotes)
+        self._apply(place, QuoteMarked(time_msc, tick, quotes, marks), tick, quotes)
+        self._rewatch(place, quotes)
+
+    def _rewatch(self, place: int, quotes: dict[str, Quote]) -> None:
+        seat = self._seats[place]
+        if not seat.state.known:
+            return
+        watch = watch_of(seat.state, quotes)
+        if seat.slot is None:
+            seat.slot = self._feed.add(watch)
+            self._by_slot[seat.slot] = place
+            self._unknown.discard(place)
+        else:
+            self._feed.put(seat.slot, watch)
+
+    def _reset_until(self, time_msc: int) -> None:
+        """Every reset instant up to `time_msc`, in order, on the quotes before any tick there."""
+        while self._resets and self._resets[0][0] <= time_msc:
+            instant = self._resets[0][0]
+            due: set[int] = set()
+            while self._resets[0][0] == instant:
+                number = self._resets[0][1]
+                reset, holders = self._holders[number]
+                due.update(holders)
+                heapq.heapreplace(self._resets, (next_reset_msc(reset, instant), number))
+            for place in sorted(due):
+                seat = self._seats[place]
+                quotes, marks = self._standing(seat)
+                self._apply(place, TimeReached(instant, quotes, marks), None, quotes)
+                self._rewatch(place, quotes)
+            self._await_operations()
+
+    def _standing(self, seat: _Seat) -> tuple[dict[str, Quote], Marks | None]:
+        """An account's quotes and marks between two ticks."""
+        marks = None if seat.slot is None else self._feed.marks(seat.slot)
+        return self._feed.quotes(seat.needs), marks
+
+    def _apply(self, place: int, event: Event, tick: Tick | None, quotes: dict[str, Quote]) -> None:
+        """Steps the account, publishes, and lets the broker fill what it asked for."""
+        seat = self._seats[place]
+        done = step(seat.state, event)
+        seat.state = done.state
+        if done.effects:
+            self._take_effects(place, done.effects, event.time_msc, tick, quotes)
+            seat.changes.append(Change(self._index, seat.state))
+
+    def _take_effects(
+        self,
+        place: int,
+        effects: tuple[Effect, ...],
+        time_msc: int,
+        tick: Tick | None,
+        quotes: dict[str, Quote],
+    ) -> None:
+        """Publishes first, in the order numbered; fills after, each of which publishes its own."""
+        for effect in effects:
+            if isinstance(effect, Publish):
+                self._publish(effect.record)
+        for effect in effects:
+            if isinstance(effect, SendClose):
+                deal = fill_close(self._seats[place].state, effect, time_msc, tick, quotes)
+                self._apply(place, deal, tick, quotes)
+
+
+def _needs(state: AccountState) -> tuple[str, ...]:
+    """Every symbol the account can need; positions only ever go in a replay."""
+    return symbols_needed(state.spec.market, state.positions)
