@@ -8,7 +8,7 @@ from types import ModuleType
 
 import numpy as np
 
-from adapters.tick_files import lean, store
+from adapters.tick_files import bi5, histdata, lean, mt5_capture, mt5_tsv, store, truefx
 from adapters.tick_files.merge import Columns, MergedTicks
 from adapters.tick_files.rows import Rows, Wanted
 from adapters.tick_files.sift import Column, Sieve
@@ -18,7 +18,7 @@ from engine.marking.ticks import FileQuality, TickStream
 
 Progress = Callable[[str, float], None]
 
-FORMATS: tuple[ModuleType, ...] = (store, lean)
+FORMATS: tuple[ModuleType, ...] = (store, bi5, mt5_tsv, mt5_capture, histdata, truefx, lean)
 """Each has `NAME`, `recognise(source)` and `read(source, wanted)`; the first to recognise reads."""
 
 

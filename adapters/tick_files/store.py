@@ -20,9 +20,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from adapters.tick_files.aside import written_aside
 from adapters.tick_files.rows import Rows, Wanted, counted, unexplained
 from adapters.tick_files.source import Source
+from engine.aside import written_aside
 from engine.errors import UserError
 from engine.marking.ticks import Floats, Int64s
 
