@@ -26,7 +26,7 @@ class Draft:
         """The number the next record will have."""
         return self.state.seq + 1
 
-    def publish(self, kind: type[Record], **fields: Any) -> None:
+    def publish(self, kind: type[Record], /, **fields: Any) -> None:
         """Numbers a record, stamps it and adds it to the effects."""
         seq = self.next_seq
         key = self.state.spec.key
