@@ -21,7 +21,7 @@ from engine.domain.resets import next_reset_msc
 from engine.domain.step import step
 from engine.domain.valuation import symbols_needed
 from engine.domain.watch import NEVER_MSC, Marks
-from engine.domain.watching import watch_of
+from engine.domain.watching import Holding, holding_of, watch_of
 from engine.marking.ticks import TickBatch
 from engine.marking.wakes import MarkingFeed
 from engine.replay_broker import fill_close, stops_reached
@@ -43,6 +43,8 @@ class _Seat:
     needs: tuple[str, ...]
     slot: int | None = None
     """In the feed; None while it is unknown."""
+    holding: Holding | None = None
+    """Of the positions last watched."""
     changes: list[Change] = field(default_factory=list)
 
 
@@ -181,7 +183,8 @@ class ReplayLoop:
         seat = self._seats[place]
         if not seat.state.known:
             return
-        watch = watch_of(seat.state, quotes)
+        seat.holding = holding_of(seat.state, quotes, seat.holding)
+        watch = watch_of(seat.state, quotes, seat.holding)
         if seat.slot is None:
             seat.slot = self._feed.add(watch)
             self._by_slot[seat.slot] = place

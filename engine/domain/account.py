@@ -66,6 +66,18 @@ class AccountSpec(msgspec.Struct, frozen=True, kw_only=True):
         return major(amount_minor, self.market.digits)
 
 
+class Days(msgspec.Struct, frozen=True, kw_only=True):
+    """Realised results by day of one guard's reset; the day that runs is not in best and total."""
+
+    traded: int = 0
+    """Days with at least one deal, this one included."""
+    best_minor: int = 0
+    """The largest result of a day; 0 when none gained."""
+    total_minor: int = 0
+    today_minor: int = 0
+    today_traded: bool = False
+
+
 class GuardState(msgspec.Struct, frozen=True, kw_only=True):
     """What one guard remembers between two evaluations."""
 
@@ -83,19 +95,13 @@ class GuardState(msgspec.Struct, frozen=True, kw_only=True):
     """Never evaluated: None. A guard that never runs must be visible."""
     distance_minor: int | None = None
     """Measured less floor at the last evaluation."""
-    acted_on: tuple[int, ...] = ()
-    """Positions this guard has already acted on (guards that close one position alone)."""
-
-
-class Days(msgspec.Struct, frozen=True, kw_only=True):
-    """Realised results by day, for objectives."""
-
-    traded: int = 0
-    """Days with at least one deal."""
-    best_minor: int = 0
-    total_minor: int = 0
-    today_minor: int = 0
-    today_traded: bool = False
+    acted_on: tuple[tuple[int, int], ...] = ()
+    """(position, occasion) this guard has acted on, for guards that are not latched as a whole. The
+    occasion is a weekly close or a news event in UTC milliseconds, 0 where there is but one."""
+    since: tuple[tuple[int, int], ...] = ()
+    """(position, UTC milliseconds) from which a holding time or a grace runs."""
+    days: Days | None = None
+    """For objectives; None before the first deal."""
 
 
 class AccountState(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +126,6 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
     opened: bool = False
     known: bool = False
     """Valued at least once, and every quote it needs is there."""
-    days: Days = Days()
     untested: bool = False
     """Money moved since the guards were last tested: they are tested on the next tick."""
     time_msc: int = 0

@@ -16,7 +16,7 @@ Path = tuple[Leg, ...]
 
 
 def find_path(traded: Instrument, deposit: str, instruments: Iterable[Instrument]) -> Path | None:
-    """The legs that turn the traded symbol's profit into `deposit`; None when nothing joins them."""
+    """The legs from the traded symbol's profit to `deposit`; None when nothing joins the two."""
     profit = traded.profit_currency
     if profit == deposit:
         return ()

@@ -1,4 +1,4 @@
-"""A fingerprint of an account's state: equal states, equal digests, on any machine and hash seed."""
+"""A fingerprint of an account's state: equal states, equal digests, under any hash seed."""
 
 from hashlib import blake2b
 

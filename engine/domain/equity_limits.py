@@ -1,4 +1,4 @@
-"""One pure rule for every equity limit: floor = reference - amount, breach when measured is past it.
+"""The one rule of every equity limit: floor = reference - amount, breach when measured is past it.
 
 All comparisons are between integers of minor units of the account currency.
 """
@@ -129,15 +129,12 @@ def evaluate(
     floor_ = floor_minor(guard, reference, state.spec)
     measured = view.equity_minor if guard.measured is Measured.EQUITY else state.balance_minor
     warned = known.warned and not _rearms(guard, reference, floor_, measured)
-    breached, outcome = known.breached, None
+    breached = known.breached
+    outcome: Outcome | None = None
     if not breached:
-        if measured < floor_ or (
-            measured == floor_ and guard.comparator is Comparator.AT_OR_BELOW
-        ):
+        if measured < floor_ or (measured == floor_ and guard.comparator is Comparator.AT_OR_BELOW):
             breached = True
-            outcome = LimitBreached(
-                floor_, reference, guard.measured.value, guard.comparator.value
-            )
+            outcome = LimitBreached(floor_, reference, guard.measured.value, guard.comparator.value)
         elif not warned and _warns(guard, reference, floor_, measured):
             warned = True
             used = percent(used_percent(reference, floor_, measured))
@@ -186,13 +183,17 @@ def wakes(guard: EquityLimit, place: int, known: GuardState, state: AccountState
         return Wakes()
     below, above = _shares(guard, known)
     if guard.reference is Reference.EQUITY_HIGH_WATER or follows_day_high(guard):
-        tracker = 0 if guard.reference is Reference.EQUITY_HIGH_WATER else (
-            tracker_index(state.spec.guards, place)
+        tracker = (
+            0
+            if guard.reference is Reference.EQUITY_HIGH_WATER
+            else (tracker_index(state.spec.guards, place))
         )
-        return Wakes(tuple(
-            _trailing(guard, tracker, state.spec, p, q, wakes_above)
-            for p, q, wakes_above in (*below, *above)
-        ))
+        return Wakes(
+            tuple(
+                _trailing(guard, tracker, state.spec, p, q, wakes_above)
+                for p, q, wakes_above in (*below, *above)
+            )
+        )
     reference = reference_minor(guard, place, known, state, state.marks)
     floor_ = floor_minor(guard, reference, state.spec)
     digits = state.spec.digits

@@ -25,7 +25,7 @@ class QuoteMarked:
     """Latest quote of every symbol the account needs, this tick included. Read during the step
     only; the caller owns it."""
     marks: Marks | None = None
-    """The kernel's marks of the ticks before this one; None when the account was stepped on each."""
+    """The kernel's marks of the ticks before this one; None when it was stepped on each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,9 +63,7 @@ def take_first_references(draft: Draft, equity: int) -> None:
     for place, guard in enumerate(state.spec.guards):
         known = guards[place]
         if known.reference_minor is None and isinstance(guard, EquityLimit):
-            reference = equity_limits.reference_at_reset(
-                guard, known, state.balance_minor, equity
-            )
+            reference = equity_limits.reference_at_reset(guard, known, state.balance_minor, equity)
             if reference is not None:
                 guards[place] = replace(known, reference_minor=reference)
                 changed = True
@@ -81,9 +79,7 @@ def test_all(draft: Draft, quotes: Mapping[str, Quote], equity: int) -> None:
         evaluate(guard, place, known, view)
         for place, (guard, known) in enumerate(zip(state.spec.guards, state.guards, strict=True))
     ]
-    draft.state = replace(
-        state, guards=tuple([after for after, _ in tested]), untested=False
-    )
+    draft.state = replace(state, guards=tuple([after for after, _ in tested]), untested=False)
     for place, (_, outcomes) in enumerate(tested):
         for outcome in outcomes:
             _act(draft, place, outcome, equity)

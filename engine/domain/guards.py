@@ -154,6 +154,8 @@ class Consistency(Guard, frozen=True, kw_only=True, tag="consistency"):
     """Breached at a reset when the best day is more than `max_percent` of the total profit."""
 
     max_percent: float
+    after_days: int = 2
+    """Not tested before so many days with deals: of a single day the share is always 100 %."""
 
 
 class Exposure(Guard, frozen=True, kw_only=True, tag="exposure"):

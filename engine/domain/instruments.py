@@ -107,7 +107,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def postfix(self) -> str:
-        """What a broker hangs on the symbol's plain name: `.m` of `EURUSD.m`, `-pro` of `US30-pro`."""
+        """What a broker hangs on the plain name: `.m` of `EURUSD.m`, `-pro` of `US30-pro`."""
         plain = self.base_currency + self.profit_currency
         if self.symbol.upper().startswith(plain.upper()):
             return self.symbol[len(plain) :]

@@ -30,6 +30,9 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     side: Side
     volume_lots: float
     open_price: float
+    """Weighted by volume where several deals made the position."""
+    ticket: int = 0
+    """POSITION_TICKET; 0 where it is the identifier. A netting reversal gives a new one."""
     swap_minor: int = 0
     """In the account currency."""
     stop_loss: float | None = None

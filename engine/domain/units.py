@@ -23,8 +23,10 @@ _DIGITS = {
     "XBT": 8,
 }
 
+_SCALES: tuple[float, ...] = tuple(float(10**digits) for digits in range(16))
+
 TIE_GUARD = 1e-6
-"""Of a minor unit: added to a mark before flooring, so that the order of a sum cannot flip a tie."""
+"""Of a minor unit: added to a mark before flooring, so that a sum's order cannot flip a tie."""
 
 
 def currency_digits(currency: str) -> int:
@@ -34,19 +36,19 @@ def currency_digits(currency: str) -> int:
 
 def minor(amount: float, digits: int) -> int:
     """N(amount, digits) in minor units. `amount` must be finite."""
-    scaled = floor(abs(amount) * 10**digits + 0.5)
+    scaled = floor(abs(amount) * _SCALES[digits] + 0.5)
     return -scaled if amount < 0 else scaled
 
 
 def minor_of_mark(amount: float, digits: int) -> int:
     """A mark (a double summed in no fixed order) in minor units, ties guarded."""
-    scaled = floor(abs(amount) * 10**digits + 0.5 + TIE_GUARD)
+    scaled = floor(abs(amount) * _SCALES[digits] + 0.5 + TIE_GUARD)
     return -scaled if amount < 0 else scaled
 
 
 def major(amount_minor: int, digits: int) -> float:
     """Minor units as a decimal number with the currency's digits."""
-    return amount_minor / 10**digits
+    return amount_minor / _SCALES[digits]
 
 
 def percent(value: float) -> float:

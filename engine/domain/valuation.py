@@ -79,7 +79,10 @@ def profit_in_profit_currency(
 
 
 def profit_minor(
-    market: Market, position: Position, quotes: Quotes, volume_lots: float | None = None,
+    market: Market,
+    position: Position,
+    quotes: Quotes,
+    volume_lots: float | None = None,
     close_price: float | None = None,
 ) -> int:
     """A position's profit in minor units of the deposit currency, without swap.
@@ -128,7 +131,6 @@ def _unrounded(instrument: Instrument, position: Position, price: float) -> floa
         assert instrument.tick_size is not None
         return moved * position.volume_lots * instrument.tick_value / instrument.tick_size
     return moved * instrument.contract_size * position.volume_lots
-
 
 
 def symbols_needed(market: Market, positions: Iterable[Position]) -> tuple[str, ...]:

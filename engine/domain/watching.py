@@ -1,8 +1,10 @@
 """Reading a state as a `Watch`: what the kernel must wake this account for, and nothing else."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import inf
 from typing import assert_never
+
+import msgspec
 
 from engine.domain import equity_limits, exposures, operating, schedules
 from engine.domain.account import AccountState, GuardState
@@ -25,20 +27,45 @@ from engine.domain.outcomes import PriceBand, Wakes
 from engine.domain.positions import Position, Side
 from engine.domain.units import major
 from engine.domain.valuation import Priced, Quotes
-from engine.domain.watch import Line, Watch
 from engine.domain.watch import Exposure as WatchedExposure
+from engine.domain.watch import Line, Watch
 
 _RATE_ROOM = 4.0
 """Rounding in the profit currency is bounded with this many times today's conversion rate."""
 
 
-def watch_of(state: AccountState, quotes: Quotes) -> Watch:
+class Holding(msgspec.Struct, frozen=True):
+    """What positions alone decide of a watch: as long as they stay, it need not be made again."""
+
+    positions: tuple[Position, ...]
+    exposures: tuple[WatchedExposure, ...]
+    rounding_bound: float
+    converts: bool
+    """Whether the bound depends on conversion rates, and so on the quotes."""
+
+
+def holding_of(state: AccountState, quotes: Quotes, last: Holding | None = None) -> Holding:
+    """The account's holding; `last` itself when nothing in it has changed."""
+    positions = state.positions
+    if last is not None and last.positions is positions and not last.converts:
+        return last
+    market = state.spec.market
+    return Holding(
+        positions,
+        tuple(_exposures(state, ())),
+        _rounding_bound(state, quotes),
+        any(market.priced[p.symbol].path for p in positions),
+    )
+
+
+def watch_of(state: AccountState, quotes: Quotes, holding: Holding) -> Watch:
     """What to watch for, from the last tick the account was stepped on.
 
     Args:
         quotes: those of that tick, for every symbol the account needs.
     """
     assert state.known, "an account is watched once it is valued"
+    assert holding.positions is state.positions, "the holding is of other positions"
     lines: list[Line] = []
     bands: list[PriceBand] = []
     wake_at = operating.next_due_msc(state)
@@ -53,10 +80,10 @@ def watch_of(state: AccountState, quotes: Quotes) -> Watch:
         wake_at = min(wake_at, wanted.at_msc)
     return Watch(
         base=base_of(state),
-        exposures=tuple(_exposures(state, bands)),
+        exposures=tuple(_exposures(state, bands)) if bands else holding.exposures,
         lines=tuple(lines),
         marks=state.marks,
-        rounding_bound=_rounding_bound(state, quotes),
+        rounding_bound=holding.rounding_bound,
         wake_at_msc=wake_at,
     )
 
@@ -77,7 +104,7 @@ def _wakes(
             assert_never(guard)
 
 
-def _exposures(state: AccountState, bands: list[PriceBand]) -> Iterable[WatchedExposure]:
+def _exposures(state: AccountState, bands: Sequence[PriceBand]) -> Iterable[WatchedExposure]:
     held: dict[str, list[Position]] = {}
     for position in state.positions:
         held.setdefault(position.symbol, []).append(position)
