@@ -5,11 +5,12 @@ A close names what must remain of a position, never what must go: said twice it 
 
 from msgspec.structs import replace
 
-from engine.domain import records
+from engine.domain import objectives, records
 from engine.domain.account import Mode
 from engine.domain.drafts import Draft
 from engine.domain.effects import SendClose
 from engine.domain.events import DealReported
+from engine.domain.guards import Consistency, MinDays, ProfitTarget
 from engine.domain.ids import intent_id
 from engine.domain.positions import Position
 from engine.domain.units import minor
@@ -81,6 +82,12 @@ def settle(draft: Draft, deal: DealReported) -> None:
         positions=(*state.positions[:place], *kept, *state.positions[place + 1 :]),
         balance_minor=balance,
         balance_high_water_minor=max(state.balance_high_water_minor, balance),
+        guards=tuple(
+            objectives.on_deal(guard, known, gained)
+            if isinstance(guard, ProfitTarget | MinDays | Consistency)
+            else known
+            for guard, known in zip(state.spec.guards, state.guards, strict=True)
+        ),
         untested=True,
     )
     draft.publish(
