@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 
 import numpy as np
@@ -71,6 +72,7 @@ def read_file(
                 progress(str(path), source.fraction())
     if progress:
         progress(str(path), 1.0)
+    sieve.refuse_mostly_bad()
     return sieve.quality(name, source.sha256 or sha256_of(path))
 
 
@@ -96,6 +98,18 @@ def recognised(source: Source) -> ModuleType:
         place=f"{source.path}, row 1",
         help="known are " + ", ".join(form.NAME for form in FORMATS),
     )
+
+
+def warm_up() -> None:
+    """Compile, or load from numba's cache, all that reading ticks needs: up to some seconds once.
+
+    Without it the first file that is read waits for that.
+    """
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "20140502.csv"
+        path.write_bytes(b"1,1.1,1.2\n2,1.1,1.2\n")
+        stream = open_ticks([("A", [path]), ("B", [path])])
+        assert sum(map(len, stream.batches(3))) == 4, "two rows of two symbols are four ticks"
 
 
 def _cut(columns: Columns, from_msc: int | None, to_msc: int | None) -> Columns:

@@ -64,14 +64,19 @@ class Column:
 class Sieve:
     """Takes the rows of one file, keeps the good ones in a column, remembers the bad ones."""
 
-    def __init__(self, path: str, symbol: str, column: Column) -> None:
-        """For one file; `column` is the symbol's, with the files before this one in it."""
+    def __init__(self, path: str, symbol: str, column: Column, locate_most: int = 1) -> None:
+        """For one file; `column` is the symbol's, with the files before this one in it.
+
+        Of the bad rows the first `locate_most` are located.
+        """
         self.path = path
         self.symbol = symbol
         self.column = column
         self.rows = 0
         self.counts = [0] * len(CAUSES)
-        self.first_invalid: str | None = None
+        self.locate_most = locate_most
+        self.located: list[str] = []
+        """Where bad rows are and why, the first of the file first."""
         self.first_msc: int | None = None
         self.last_msc: int | None = None
 
@@ -85,11 +90,12 @@ class Sieve:
         if bad:
             for cause, count in enumerate(np.bincount(rows.malformed, minlength=len(CAUSES))):
                 self.counts[cause] += int(count) if cause else 0
-            if self.first_invalid is None:
-                i = int(np.flatnonzero(rows.malformed)[0])
+            for i in np.flatnonzero(rows.malformed)[
+                : self.locate_most - len(self.located)
+            ].tolist():
                 good = np.flatnonzero(rows.malformed[:i] == 0)
                 latest = int(times[good[-1]]) if len(good) else before
-                self.first_invalid = f"{rows.place(i)}: {_reason(rows, i, latest)}"
+                self.located.append(f"{rows.place(i)}: {_reason(rows, i, latest)}")
             good_rows = rows.malformed == 0
             times, bids, asks = times[good_rows], bids[good_rows], asks[good_rows]
         if len(times):
@@ -105,17 +111,24 @@ class Sieve:
         """How many rows were bad so far."""
         return sum(self.counts)
 
-    def quality(self, form: str, sha256: str) -> FileQuality:
-        """What the file held; raises UserError if more than half its rows were bad."""
-        causes = {name: n for name, n in zip(CAUSES, self.counts, strict=True) if n}
+    def refuse_mostly_bad(self) -> None:
+        """Raise UserError if more than half the rows were bad."""
+        causes = self.by_cause()
         if 2 * self.invalid_rows > self.rows:
             counted = ", ".join(f"{n} {name}" for name, n in causes.items())
             raise UserError(
                 f"{self.invalid_rows} of {self.rows} rows are bad ({counted}); "
-                f"the first: {self.first_invalid}",
+                f"the first: {self.located[0]}",
                 place=self.path,
                 help=_remedy(causes, self.symbol),
             )
+
+    def by_cause(self) -> dict[str, int]:
+        """How many rows were bad for each cause that occurred."""
+        return {name: n for name, n in zip(CAUSES, self.counts, strict=True) if n}
+
+    def quality(self, form: str, sha256: str) -> FileQuality:
+        """What the file held."""
         return FileQuality(
             path=self.path,
             symbol=self.symbol,
@@ -123,8 +136,8 @@ class Sieve:
             sha256=sha256,
             rows=self.rows,
             invalid_rows=self.invalid_rows,
-            invalid_by_cause=causes,
-            first_invalid=self.first_invalid,
+            invalid_by_cause=self.by_cause(),
+            first_invalid=self.located[0] if self.located else None,
             first_msc=self.first_msc,
             last_msc=self.last_msc,
         )

@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 
 from adapters.tick_files.rows import Rows, Wanted, counted, unexplained
-from adapters.tick_files.source import Source
+from adapters.tick_files.source import Source, open_source
 from engine.aside import written_aside
 from engine.errors import UserError
 from engine.marking.ticks import Floats, Int64s
@@ -117,13 +117,12 @@ def parse_header(start: bytes, path: str) -> tuple[StoreHeader, int]:
     return header, -(-(16 + length) // ALIGNMENT) * ALIGNMENT
 
 
-def header_of(path: Path) -> StoreHeader:
-    """Only the header of the store at `path`; raises UserError if it has none."""
-    with path.open("rb") as raw:
-        start = raw.read(HEADER_MOST + 16)
-    if not start.startswith(MAGIC):
-        raise UserError("this is no Tidegate tick store", place=str(path))
-    return parse_header(start, str(path))[0]
+def header_of(path: Path) -> StoreHeader | None:
+    """Only the header of the store at `path`, or None if it is no store."""
+    with open_source(path) as source:
+        if not recognise(source):
+            return None
+        return parse_header(source.read(HEADER_MOST + 16), str(path))[0]
 
 
 def write_store(
