@@ -43,9 +43,9 @@ def flatten(draft: Draft, reason: str) -> None:
 
 
 def intend(draft: Draft, position: Position, reason: str) -> None:
-    """Asks for one position to be closed wholly; nothing where the account is only observed."""
+    """Asks for one position to be closed wholly, once a step; never where it is only observed."""
     state = draft.state
-    if state.spec.mode is Mode.OBSERVE:
+    if state.spec.mode is Mode.OBSERVE or _is_asked(draft, position.position_id):
         return
     number = state.intents + 1
     name = intent_id(state.spec.key, number)
@@ -58,6 +58,11 @@ def intend(draft: Draft, position: Position, reason: str) -> None:
         reason=reason,
     )
     draft.effects.append(SendClose(name, position.position_id, 0.0, reason))
+
+
+def _is_asked(draft: Draft, position_id: int) -> bool:
+    """Whether this step closes the position already, for another guard."""
+    return any(isinstance(e, SendClose) and e.position_id == position_id for e in draft.effects)
 
 
 def settle(draft: Draft, deal: DealReported) -> None:

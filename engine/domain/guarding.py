@@ -134,11 +134,11 @@ def _breached(draft: Draft, place: int, only_positions: tuple[int, ...] | None) 
 
 
 def halt(draft: Draft, cause: str) -> None:
-    """Takes no new risk for this cause, and says so."""
+    """Takes no new risk for this cause, and says so; already halted for it, nothing."""
     state = draft.state
     if cause not in state.halts:
         draft.state = replace(state, halts=(*state.halts, cause))
-    draft.publish(records.AccountHalted, cause=cause)
+        draft.publish(records.AccountHalted, cause=cause)
 
 
 def release(draft: Draft, by: str, cause: str, reason: str) -> Refused | None:

@@ -134,7 +134,7 @@ def _exposure(
         long_open_max=max((p.open_price for p in buys), default=-inf),
         short_open_min=min((p.open_price for p in sells), default=inf),
         short_open_max=max((p.open_price for p in sells), default=-inf),
-        conversion=priced.path,
+        conversion=priced.path if positions else (),
         wake_bid_at_or_below=max([low, *(p.stop_loss for p in buys if p.stop_loss)]),
         wake_bid_at_or_above=min([high, *(p.take_profit for p in buys if p.take_profit)]),
         wake_ask_at_or_below=max([low, *(p.take_profit for p in sells if p.take_profit)]),
