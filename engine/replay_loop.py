@@ -29,7 +29,11 @@ from engine.replay_broker import fill_close, stops_reached
 
 @dataclass(slots=True)
 class Change:
-    """What an account had become when the tick at `index` was about to be taken."""
+    """What an account became, and the first tick valued on that balance and those positions.
+
+    What is decided on a tick is decided on its mark: closes stand from the next tick on, while
+    stops, operations and resets come before the mark of theirs.
+    """
 
     index: int
     state: AccountState
@@ -214,14 +218,25 @@ class ReplayLoop:
         marks = None if seat.slot is None else self._feed.marks(seat.slot)
         return self._feed.quotes(seat.needs), marks
 
-    def _apply(self, place: int, event: Event, tick: Tick | None, quotes: dict[str, Quote]) -> None:
-        """Steps the account, publishes, and lets the broker fill what it asked for."""
+    def _apply(
+        self,
+        place: int,
+        event: Event,
+        tick: Tick | None,
+        quotes: dict[str, Quote],
+        marked: bool = False,
+    ) -> None:
+        """Steps the account, publishes, and lets the broker fill what it asked for.
+
+        `marked`: this tick's mark has been taken already.
+        """
         seat = self._seats[place]
-        done = step(seat.state, event)
+        before = seat.state
+        done = step(before, event)
         seat.state = done.state
-        if done.effects:
+        if done.effects or done.state.known is not before.known:
+            seat.changes.append(Change(self._index + marked, done.state))
             self._take_effects(place, done.effects, event.time_msc, tick, quotes)
-            seat.changes.append(Change(self._index, seat.state))
 
     def _take_effects(
         self,
@@ -238,7 +253,7 @@ class ReplayLoop:
         for effect in effects:
             if isinstance(effect, SendClose):
                 deal = fill_close(self._seats[place].state, effect, time_msc, tick, quotes)
-                self._apply(place, deal, tick, quotes)
+                self._apply(place, deal, tick, quotes, marked=tick is not None)
 
 
 def _needs(state: AccountState) -> tuple[str, ...]:
