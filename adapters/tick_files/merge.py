@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from adapters.tick_files.compiled import compiled
+from engine.marking.compiling import compiled
 from engine.marking.ticks import FileQuality, Floats, Int32s, Int64s, TickBatch
 
 WINDOW_ROWS = 1 << 18

@@ -6,177 +6,29 @@ plain twin reads that one.
 """
 
 import numpy as np
-import numpy.typing as npt
 
-from adapters.tick_files.compiled import compiled
+from adapters.tick_files.fields import (
+    BAD,
+    GOOD,
+    UNSURE,
+    Bytes,
+    clock_msc,
+    day_msc,
+    milliseconds_at,
+    number_at,
+)
 from adapters.tick_files.layout import (
     ASK,
     BID,
     CLOCK,
     DATE,
-    DAY_MSC,
     LABEL,
     NUMBER_OR_BLANK,
     STAMP_SPACED,
     TIME_MSC,
 )
+from engine.marking.compiling import compiled
 from engine.marking.ticks import Floats, Int64s
-
-Bytes = npt.NDArray[np.uint8]
-
-GOOD = 0
-BAD = 1
-UNSURE = 2
-
-POWERS = np.array([10.0**n for n in range(23)])  # all exact in double precision
-DIGITS_LIMIT = 10**17
-EXACT_LIMIT = 2**53
-
-
-@compiled
-def _digits(data: Bytes, start: int, stop: int) -> int:
-    """The number written by the bytes from `start` up to `stop`, or -1 if one is no digit."""
-    value = 0
-    for i in range(start, stop):
-        d = np.int64(data[i]) - 48
-        if d < 0 or d > 9:
-            return -1
-        value = value * 10 + d  # type: ignore[assignment]
-    return value
-
-
-@compiled
-def _quotient(mantissa: int, places: int) -> tuple[float, int]:
-    """`mantissa / 10**places`, rounded as `float()` rounds it, and whether that is certain.
-
-    Beyond 2**53 the mantissa is no double, so the division is done in two parts (Dekker's exact
-    product gives the remainder) and believed only if an error of 2**-50 of the small part could
-    not change the rounding.
-    """
-    power = POWERS[places]
-    if mantissa < EXACT_LIMIT:
-        return mantissa / power, GOOD
-    high = float(mantissa)
-    low = float(mantissa - np.int64(high))
-    first = high / power
-    splitter = 134217729.0
-    a = splitter * first
-    a_high = a - (a - first)
-    a_low = first - a_high
-    b = splitter * power
-    b_high = b - (b - power)
-    b_low = power - b_high
-    product = first * power
-    error = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
-    second = (((high - product) - error) + low) / power
-    margin = abs(second) * 2.0**-50
-    least = first + (second - margin)
-    most = first + (second + margin)
-    return least, GOOD if least == most else UNSURE
-
-
-@compiled
-def _number(data: Bytes, start: int, stop: int, decimal: int) -> tuple[float, int]:
-    """The decimal number between `start` and `stop`, and GOOD, BAD or UNSURE."""
-    i = start
-    negative = i < stop and data[i] == 45
-    if negative:
-        i += 1
-    mantissa = 0
-    places = 0
-    seen = False
-    after_point = False
-    for j in range(i, stop):
-        c = np.int64(data[j])
-        d = c - 48
-        if 0 <= d <= 9:
-            if mantissa >= DIGITS_LIMIT:
-                return 0.0, UNSURE
-            mantissa = mantissa * 10 + d  # type: ignore[assignment]
-            seen = True
-            if after_point:
-                places += 1
-        elif (c == 46 or c == decimal) and not after_point:
-            after_point = True
-        elif c == 101 or c == 69:
-            return 0.0, UNSURE
-        else:
-            return 0.0, BAD
-    if not seen:
-        return 0.0, BAD
-    if places > 22:
-        return 0.0, UNSURE
-    value, status = _quotient(mantissa, places)
-    return (-value if negative else value), status
-
-
-@compiled
-def _milliseconds(data: Bytes, start: int, stop: int) -> int:
-    """Whole milliseconds of `808.0672`, or -1 if that is no such number."""
-    point = start
-    while point < stop and data[point] != 46:
-        point += 1
-    if point == start or point - start > 15 or stop - point > 18:
-        return -1
-    if _digits(data, point + 1, stop) < 0:
-        return -1
-    return _digits(data, start, point)
-
-
-@compiled
-def _day(data: Bytes, start: int, gap: int) -> int:
-    """Midnight of the date at `start`, in ms since 1970, or -1; `gap` bytes between its parts.
-
-    Days from the civil date by Howard Hinnant's `days_from_civil`.
-    """
-    year = _digits(data, start, start + 4)
-    month = _digits(data, start + 4 + gap, start + 6 + gap)
-    day = _digits(data, start + 6 + 2 * gap, start + 8 + 2 * gap)
-    if year < 1970 or year > 2099 or month < 1 or month > 12 or day < 1:
-        return -1
-    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-    length = 31
-    if month == 2:
-        length = 29 if leap else 28
-    elif month == 4 or month == 6 or month == 9 or month == 11:
-        length = 30
-    if day > length:
-        return -1
-    y = year - 1 if month <= 2 else year
-    era = y // 400
-    of_era = y - era * 400
-    of_year = (153 * (month - 3 if month > 2 else month + 9) + 2) // 5 + day - 1
-    days = era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
-    return days * DAY_MSC
-
-
-@compiled
-def _clock(data: Bytes, start: int, stop: int, gap: int) -> int:
-    """Milliseconds since midnight of `15:00:00.017` (`gap` 1) or `150000017` (`gap` 0), or -1."""
-    whole = start + 6 + 2 * gap
-    if stop < whole:
-        return -1
-    hour = _digits(data, start, start + 2)
-    minute = _digits(data, start + 2 + gap, start + 4 + gap)
-    second = _digits(data, start + 4 + 2 * gap, whole)
-    if hour < 0 or hour > 23 or minute < 0 or minute > 59 or second < 0 or second > 59:
-        return -1
-    if gap == 1 and (data[start + 2] != 58 or data[start + 5] != 58):
-        return -1
-    fraction = 0
-    if stop > whole or gap == 0:
-        first = whole + gap
-        if (gap == 1 and data[whole] != 46) or first >= stop or stop - first > 17:
-            return -1
-        if gap == 0 and stop - first != 3:
-            return -1
-        if _digits(data, first, stop) < 0:
-            return -1
-        kept = min(stop - first, 3)
-        fraction = _digits(data, first, first + kept)
-        for _ in range(kept, 3):
-            fraction *= 10
-    return ((hour * 60 + minute) * 60 + second) * 1000 + fraction
 
 
 @compiled
@@ -209,7 +61,7 @@ def _row(
         role = roles[column]
         if role in (BID, ASK, NUMBER_OR_BLANK):
             if right > left:
-                value, sure = _number(data, left, right, decimal)
+                value, sure = number_at(data, left, right, decimal)
                 if sure == BAD:
                     return BAD, 0, bid, ask
                 if role == BID:
@@ -221,24 +73,24 @@ def _row(
         elif role != 0:
             part = -1
             if role == TIME_MSC:
-                part = _milliseconds(data, left, right)
+                part = milliseconds_at(data, left, right)
                 if part >= limit_msc:
                     part = -1
             elif role == DATE:
                 mark = data[left + 4] if right - left == 10 else 0
                 if (mark == 46 or mark == 45 or mark == 47) and data[left + 7] == mark:
-                    part = _day(data, left, 1)
+                    part = day_msc(data, left, 1)
             elif role == CLOCK:
-                part = _clock(data, left, right, 1)
+                part = clock_msc(data, left, right, 1)
             elif role == LABEL:
                 part = 0 if right - left == len(label) else -1
                 for i in range(len(label)):
                     if part == 0 and data[left + i] != label[i]:
                         part = -1
             elif right - left > 9 and data[left + 8] == 32:
-                part = _day(data, left, 0)
+                part = day_msc(data, left, 0)
                 gap = 1 if role == STAMP_SPACED else 0
-                clock = _clock(data, left + 9, right, gap)
+                clock = clock_msc(data, left + 9, right, gap)
                 part = part + clock if part >= 0 and clock >= 0 else -1
             if part < 0:
                 return BAD, 0, bid, ask
@@ -277,17 +129,17 @@ def scan(
     blank = np.array([np.nan, np.nan])
     while position < size and row < len(time_msc):
         start = position
-        inked = False
         while position < size and data[position] != 10:
-            c = data[position]
-            inked |= c != 32 and c != 9 and c != 13
             position += 1
         stop = position
         position += 1
-        if not inked:
-            continue
-        while data[stop - 1] == 13:
+        while stop > start and data[stop - 1] == 13:
             stop -= 1
+        inked = start
+        while inked < stop and (data[inked] == 32 or data[inked] == 9 or data[inked] == 13):
+            inked += 1
+        if inked == stop:
+            continue
         before = carried if carries else blank
         status, msc, bid[row], ask[row] = _row(
             data, start, stop, roles, separator, decimal, label, limit_msc, before

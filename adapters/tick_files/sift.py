@@ -4,10 +4,10 @@ from math import isfinite
 
 import numpy as np
 
-from adapters.tick_files.compiled import compiled
 from adapters.tick_files.plain import utc_text
 from adapters.tick_files.rows import Bytes, Rows
 from engine.errors import UserError
+from engine.marking.compiling import compiled
 from engine.marking.ticks import FileQuality, Floats, Int64s
 
 CAUSES = ("", "malformed", "not_positive", "crossed", "out_of_order")

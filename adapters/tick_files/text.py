@@ -6,10 +6,11 @@ from math import nan
 
 import numpy as np
 
+from adapters.tick_files.fields import UNSURE
 from adapters.tick_files.layout import Layout
 from adapters.tick_files.plain import Malformed, parse_line
 from adapters.tick_files.rows import Bytes, Rows
-from adapters.tick_files.scan import UNSURE, scan
+from adapters.tick_files.scan import scan
 from adapters.tick_files.source import HEAD_BYTES, Source
 from adapters.tick_files.zones import ToUtc
 from engine.errors import UserError

@@ -7,6 +7,7 @@ of the plain twin, and a NaN compares false as it should.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
@@ -27,7 +28,7 @@ def compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
     vectorising.
     """
     try:
-        with _own_cache():
+        with _own_cache(Path(function.__code__.co_filename).parent):
             made = numba.njit(cache=True, error_model="numpy")(function)
     except RuntimeError:  # numba's "cannot cache function": it found no place it may write
         made = numba.njit(error_model="numpy")(function)
@@ -35,27 +36,27 @@ def compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 @contextmanager
-def _own_cache() -> Iterator[None]:
-    """Have numba keep what is compiled now under a name made of all sources of the kernel.
+def _own_cache(folder: Path) -> Iterator[None]:
+    """Have numba keep what is compiled now under a name made of all sources of the folder.
 
     Left alone it looks at the file of the outermost function only, and would go on running old
     code of a function called from there (numba reference manual, "Notes on Caching").
     """
     held = _config.CACHE_DIR
-    root = _writable_root(held)
+    root = _writable_root(held, folder)
     if root is not None:
-        _config.CACHE_DIR = str(root / f"tidegate-marking-{_sources_digest()}")
+        _config.CACHE_DIR = str(root / f"tidegate-{folder.name}-{_sources_digest(folder)}")
     try:
         yield
     finally:
         _config.CACHE_DIR = held
 
 
-def _writable_root(wanted: str) -> Path | None:
+def _writable_root(wanted: str, folder: Path) -> Path | None:
     """The first of: where the user wants numba's cache, beside the sources, the user's cache."""
     user_cache = os.environ.get("XDG_CACHE_HOME") or os.path.join("~", ".cache")
     roots = [Path(wanted)] if wanted else []
-    roots += [Path(__file__).parent / "__pycache__", Path(user_cache).expanduser() / "tidegate"]
+    roots += [folder / "__pycache__", Path(user_cache).expanduser() / "tidegate"]
     for root in roots:
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -66,8 +67,9 @@ def _writable_root(wanted: str) -> Path | None:
     return None
 
 
-def _sources_digest() -> str:
+@cache
+def _sources_digest(folder: Path) -> str:
     digest = sha256(numba.__version__.encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(folder.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
