@@ -42,16 +42,8 @@ BUGS = (
     Bug(
         name="python's round for money",
         file="engine/domain/units.py",
-        old="""    scaled = floor(abs(amount) * 10**digits + 0.5)
-    return -scaled if amount < 0 else scaled
-
-
-def minor_of_mark""",
-        new="""    scaled = round(abs(amount) * 10**digits)
-    return -scaled if amount < 0 else scaled
-
-
-def minor_of_mark""",
+        old="    scaled = floor(abs(amount) * _SCALES[digits] + 0.5)\n",
+        new="    scaled = round(abs(amount) * _SCALES[digits])\n",
         tests=("tests/domain",),
     ),
     Bug(
@@ -77,11 +69,45 @@ def minor_of_mark""",
         tests=("tests/domain",),
     ),
     Bug(
-        name="a crossed quote valued",
+        name="the peak moved position by position, before netting",
+        file="engine/domain/step.py",
+        old="""    mark = mark_of(state, event.quotes)
+    draft.state = replace(
+        state,
+        known=True,
+        marks=advance(state.marks, mark, event.time_msc),
+""",
+        new="""    marks = state.marks
+    for held in range(len(state.positions) + 1):
+        part = replace(state, positions=state.positions[:held])
+        marks = advance(marks, mark_of(part, event.quotes), event.time_msc)
+    draft.state = replace(
+        state,
+        known=True,
+        marks=replace(marks, ticks=state.marks.ticks + 1),
+""",
+        tests=("tests/domain",),
+    ),
+    Bug(
+        name="a crossed quote taken for a valid one",
         file="engine/domain/quotes.py",
         old="    if ask < bid:\n",
         new="    if ask < bid and ask < 0.0:\n",
         tests=("tests/domain",),
+    ),
+    Bug(
+        name="a crossed row of a file valued",
+        file="adapters/tick_files/sift.py",
+        old="            elif ask[i] < bid[i]:\n",
+        new="            elif ask[i] < bid[i] and ask[i] < 0.0:\n",
+        tests=("tests/adapters/tick_files",),
+    ),
+    Bug(
+        name="the kernel one tick late",
+        file="engine/marking/kernel.py",
+        old="                    return woken\n",
+        new="                    return min(woken + 1, stop - 1)\n",
+        tests=("tests/marking",),
     ),
 )
 
