@@ -11,7 +11,7 @@ RUN_READY := $(VENV)/ready-run
 TEST_READY := $(VENV)/ready-test
 DEMO := out/demo
 SYMBOLS := EURUSD GBPUSD USDJPY XAUUSD
-SEED := 20141
+SEED := 36
 DAYS := 2
 WORKERS ?= 2
 
