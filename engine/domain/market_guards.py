@@ -1,8 +1,8 @@
 """Guards on a feed's quotes, symbol by symbol: gap, spread, stale, suspect.
 
 They are evaluated once per tick of a symbol (`market_watch.py`), not once per account, and value
-nothing. What a finding does to an account that holds the symbol is `outcome_for`; what guards on the
-symbol may do meanwhile is `policy_of`.
+nothing. What a finding does to an account that holds the symbol is `outcome_for`; what guards on
+the symbol may do meanwhile is `policy_of`.
 """
 
 from collections.abc import Sequence
