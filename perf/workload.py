@@ -70,30 +70,45 @@ def synthetic_path(ticks: int) -> PricePath:
     bid = np.round(1284.0 + np.cumsum(steps), 3)
     spread = np.round(0.25 + rng.random(ticks) * 0.3, 3)
     time_msc = 1398902400000 + np.cumsum(rng.integers(1, 1200, ticks))
-    return PricePath("synthetic random walk, seed 20261124", time_msc, bid, bid + spread)
+    ask = np.round(bid + spread, 3)
+    return PricePath("synthetic random walk, seed 20261124", time_msc, bid, ask)
 
 
 class DerivedStream:
-    """Ten symbols that take turns on one path, each at a scale of its own: a `TickStream`."""
+    """Ten symbols, each on a piece of the path of its own, merged by time: a `TickStream`."""
 
-    def __init__(self, path: PricePath, ticks: int | None = None) -> None:
-        size = len(path.bid) if ticks is None else ticks
-        repeats = -(-size // len(path.bid))
-        span = int(path.time_msc[-1] - path.time_msc[0]) + 1000
-        times = np.concatenate([path.time_msc + k * span for k in range(repeats)])[:size]
-        bid = np.tile(path.bid, repeats)[:size]
-        ask = np.tile(path.ask, repeats)[:size]
-        turn = np.arange(size, dtype=np.int32) % SYMBOL_COUNT
-        scale = np.round(1.0 + 0.05 * turn, 3)
-        self.symbols = tuple(f"SYM{k}" for k in range(SYMBOL_COUNT))
-        self._all = TickBatch(
-            self.symbols, 0, times, turn, np.round(bid * scale, 3), np.round(ask * scale, 3)
+    def __init__(self, path: PricePath, ticks: int) -> None:
+        each = -(-ticks // SYMBOL_COUNT)
+        size = len(path.bid)
+        times, bids, asks, owners = [], [], [], []
+        for number in range(SYMBOL_COUNT):
+            first = number * size // SYMBOL_COUNT
+            rows = (first + np.arange(each)) % size
+            lap = (first + np.arange(each)) // size
+            span = int(path.time_msc[-1] - path.time_msc[0]) + 1000
+            moments = path.time_msc[rows] + lap * span
+            times.append(moments - moments[0] + path.time_msc[0])
+            scale = round(1.0 + 0.05 * number, 3)
+            bids.append(np.round(path.bid[rows] * scale, 3))
+            asks.append(np.round(path.ask[rows] * scale, 3))
+            owners.append(np.full(each, number, np.int32))
+        merged = np.concatenate(times)
+        order = np.argsort(merged, kind="stable")[:ticks]
+        self.symbols = tuple(f"SYM{number}" for number in range(SYMBOL_COUNT))
+        self.whole = TickBatch(
+            self.symbols,
+            0,
+            merged[order],
+            np.concatenate(owners)[order],
+            np.concatenate(bids)[order],
+            np.concatenate(asks)[order],
         )
+        """Every tick, in one batch."""
 
     def batches(self, max_ticks: int) -> Iterator[TickBatch]:
         """Views of the columns."""
-        for start in range(0, len(self._all), max_ticks):
-            yield self._all.part(start, min(start + max_ticks, len(self._all)))
+        for start in range(0, len(self.whole), max_ticks):
+            yield self.whole.part(start, min(start + max_ticks, len(self.whole)))
 
     def quality(self) -> tuple[FileQuality, ...]:
         """None: no file is read."""
@@ -101,7 +116,8 @@ class DerivedStream:
 
     def first_prices(self) -> dict[str, float]:
         """Each symbol's first bid."""
-        return {symbol: float(self._all.bid[k]) for k, symbol in enumerate(self.symbols)}
+        firsts = [int(np.argmax(self.whole.symbol == k)) for k in range(SYMBOL_COUNT)]
+        return {s: float(self.whole.bid[k]) for s, k in zip(self.symbols, firsts, strict=True)}
 
 
 def instruments(symbols: tuple[str, ...]) -> list[Instrument]:

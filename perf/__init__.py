@@ -1,0 +1,1 @@
+"""The perf harness: what is promised of speed and memory, measured."""

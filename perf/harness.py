@@ -1,0 +1,222 @@
+"""The perf harness: every figure in one run, held against `budgets.toml`.
+
+    make perf            or            tidegate bench [--quick] [--only replay,kernel]
+
+Each section runs in a process of its own, so that its peak memory is its own. Figures are medians
+of several repeats with their spread; a ratio is between two figures of the same run.
+"""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from perf.chart import chart_svg
+
+HERE = Path(__file__).parent
+OUT = HERE.parent / "out" / "perf"
+SECTIONS = ("kernel", "replay", "files", "step")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured figure: the median of its repeats and their spread."""
+
+    name: str
+    unit: str
+    values: tuple[float, ...]
+    note: str = ""
+
+    @property
+    def middle(self) -> float:
+        """The median."""
+        return median(self.values)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A figure with its budget: `at_least` or `at_most`, or neither."""
+
+    figure: Figure
+    at_least: float | None
+    at_most: float | None
+    aim: float | None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the median is within the budget."""
+        middle = self.figure.middle
+        return not (
+            (self.at_least is not None and middle < self.at_least)
+            or (self.at_most is not None and middle > self.at_most)
+        )
+
+
+def kernel_figures(quick: bool) -> Iterator[Figure]:
+    """The marking kernel against a C loop of the same work and against its plain twin."""
+    found = _run("perf.bench_kernel", *(["--quick"] if quick else []))
+    for count, row in found["accounts"].items():
+        for kind in ("settling", "walking", "c"):
+            if kind in row:
+                spread = row[kind]
+                values = (spread["min"], spread["median"], spread["max"])
+                yield Figure(f"kernel_{kind}_{count}", "ns/account/tick", values, found["path"])
+        if "settling_over_c" in row:
+            yield Figure(f"kernel_over_c_{count}", "ratio", (row["settling_over_c"],))
+            yield Figure(f"kernel_walking_over_c_{count}", "ratio", (row["walking_over_c"],))
+
+
+REPLAYS = {1: (1_000_000, 5), 100: (1_000_000, 3), 1_000: (1_000_000, 3)}
+BIG_REPLAYS = {10_000: (500_000, 2), 100_000: (200_000, 1)}
+
+
+def replay_figures(quick: bool) -> Iterator[Figure]:
+    """Whole replays from the store; the twin's pace at 1,000 accounts beside them."""
+    plan = REPLAYS if quick else REPLAYS | BIG_REPLAYS
+    speeds: dict[int, float] = {}
+    for count, (ticks, repeats) in plan.items():
+        options = ("--accounts", str(count), "--ticks", str(ticks), "--repeats", str(repeats))
+        found = _run("perf.bench_replay", *options)
+        speeds[count] = median(found["ticks_per_second"])
+        note = f"{ticks} ticks, {found['source']}"
+        pace = tuple(found["ticks_per_second"])
+        yield Figure(f"replay_{count}", "ticks/s", pace, note)
+        yield Figure(f"replay_{count}_peak", "MB", (found["peak_rss_mb"],))
+        if count == 1_000:
+            per_million = 1e6 / ticks
+            for kind, name in (("GuardWarning", "warnings"), ("GuardBreach", "breaches")):
+                value = found["records"].get(kind, 0) * per_million
+                yield Figure(f"replay_{count}_{name}", "per million ticks", (value,))
+    twin = _run("perf.bench_replay", "--twin", "--accounts", "1000", "--ticks", "200")
+    pace = twin["ticks_per_second"][0]
+    yield Figure("replay_1000_twin", "ticks/s", (pace,), "plain Python, every account every tick")
+    yield Figure("replay_1000_over_twin", "ratio", (speeds[1_000] / pace,))
+
+
+def files_figures(quick: bool) -> Iterator[Figure]:
+    """Reading each format."""
+    found = _run("perf.bench_files", "--repeats", "2" if quick else "5")
+    for kind, row in found.items():
+        yield Figure(f"read_{kind}", "rows/s", tuple(row["rows_per_second"]), f"{row['rows']} rows")
+
+
+def step_figures(quick: bool) -> Iterator[Figure]:
+    """One account by itself."""
+    found = _run("perf.bench_step", "--repeats", "2" if quick else "5")
+    for name, values in found.items():
+        yield Figure(name.removesuffix("_us"), "us", tuple(values))
+
+
+def _run(module: str, *options: str) -> Any:
+    """What a section's own process printed."""
+    command = [sys.executable, "-m", module, *options]
+    done = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{module} failed:\n{done.stderr}")
+    return json.loads(done.stdout)
+
+
+def judge(figures: list[Figure], budgets: dict[str, dict[str, float]]) -> list[Judged]:
+    """Every figure with its budget. A budget whose figure was not measured is not kept either."""
+    return [
+        Judged(
+            figure,
+            budgets.get(figure.name, {}).get("at_least"),
+            budgets.get(figure.name, {}).get("at_most"),
+            budgets.get(figure.name, {}).get("aim"),
+        )
+        for figure in figures
+    ]
+
+
+def table(judged: list[Judged]) -> str:
+    """The figures for a person: median, spread, budget, and whether it is kept."""
+    rows = [("figure", "median", "min .. max", "unit", "budget", "aim", "")]
+    for one in judged:
+        budget = ""
+        if one.at_least is not None:
+            budget = f">= {number(one.at_least)}"
+        if one.at_most is not None:
+            budget = f"<= {number(one.at_most)}"
+        spread = f"{number(min(one.figure.values))} .. {number(max(one.figure.values))}"
+        said = "" if not budget else "ok" if one.is_kept else "OVER"
+        aim = "" if one.aim is None else number(one.aim)
+        rows.append(
+            (one.figure.name, number(one.figure.middle), spread, one.figure.unit, budget, aim, said)
+        )
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def number(value: float) -> str:
+    """Four significant digits, with thousands grouped."""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def machine() -> dict[str, str]:
+    """What the figures were measured on."""
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(terse=True),
+        "processor": platform.machine(),
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measures, prints and writes; 1 when a budget is not kept."""
+    parser = argparse.ArgumentParser(prog="tidegate bench")
+    parser.add_argument("--quick", action="store_true", help="fewer repeats, no big books")
+    parser.add_argument("--only", default=",".join(SECTIONS), help="sections, by comma")
+    parser.add_argument("--json", action="store_true", help="print JSON, not a table")
+    options = parser.parse_args(arguments)
+    chosen = options.only.split(",")
+    unknown = set(chosen) - set(SECTIONS)
+    if unknown:
+        parser.error(f"no section {sorted(unknown)}; there are {', '.join(SECTIONS)}")
+    measures = dict(
+        zip(SECTIONS, (kernel_figures, replay_figures, files_figures, step_figures), strict=True)
+    )
+    figures: list[Figure] = []
+    for section in chosen:
+        print(f"measuring {section} ...", file=sys.stderr)
+        figures.extend(measures[section](options.quick))
+    budgets = tomllib.loads((HERE / "budgets.toml").read_text())
+    judged = judge(figures, budgets)
+    rows = [
+        {
+            "name": one.figure.name,
+            "unit": one.figure.unit,
+            "median": one.figure.middle,
+            "min": min(one.figure.values),
+            "max": max(one.figure.values),
+            "note": one.figure.note,
+            "at_least": one.at_least,
+            "at_most": one.at_most,
+            "aim": one.aim,
+            "kept": one.is_kept,
+        }
+        for one in judged
+    ]
+    report = {"machine": machine(), "figures": rows}
+    OUT.mkdir(parents=True, exist_ok=True)
+    (OUT / "figures.json").write_text(json.dumps(report, indent=2) + "\n")
+    (OUT / "figures.svg").write_text(chart_svg(rows))
+    print(json.dumps(report, indent=2) if options.json else table(judged))
+    print(f"figures: {OUT / 'figures.json'}   chart: {OUT / 'figures.svg'}", file=sys.stderr)
+    return 0 if all(one.is_kept for one in judged) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
