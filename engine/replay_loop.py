@@ -4,20 +4,15 @@ The order of a tick is the contract's: resets that fall before it, on the quotes
 the tick: stops and targets, marks, guards, notices.
 """
 
-import heapq
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-
-import numpy as np
 
 from engine.domain import operating
 from engine.domain.account import AccountState
 from engine.domain.effects import Effect, Publish, SendClose
 from engine.domain.events import Event, Opened, QuoteMarked, ReplayEnded, TimeReached
-from engine.domain.guards import Reset
 from engine.domain.quotes import Quote
 from engine.domain.records import Record, Tick
-from engine.domain.resets import next_reset_msc
 from engine.domain.step import step
 from engine.domain.valuation import symbols_needed
 from engine.domain.watch import NEVER_MSC, Marks
@@ -25,6 +20,7 @@ from engine.domain.watching import Holding, holding_of, watch_of
 from engine.marking.ticks import TickBatch
 from engine.marking.wakes import MarkingFeed
 from engine.replay_broker import fill_close, stops_reached
+from engine.reset_schedule import ResetSchedule, stretch_end
 
 
 @dataclass(slots=True)
@@ -69,8 +65,7 @@ class ReplayLoop:
         self._unknown_due_msc = NEVER_MSC
         self._seen = 0
         self._unseen: set[int] = set()
-        self._resets: list[tuple[int, int]] = []
-        self._holders: list[tuple[Reset, list[int]]] = []
+        self._resets: ResetSchedule | None = None
         self._index = 0
         self._time_msc = 0
         self.ticks = 0
@@ -111,20 +106,9 @@ class ReplayLoop:
 
     def _open(self, time_msc: int, symbols: Iterable[int]) -> None:
         self._unseen = set(symbols)
-        holders: dict[Reset, list[int]] = {}
-        for place, seat in enumerate(self._seats):
+        for place in range(len(self._seats)):
             self._apply(place, Opened(time_msc), None, {})
-            for guard in seat.state.spec.guards:
-                if guard.reset is not None:
-                    held = holders.setdefault(guard.reset, [])
-                    if not held or held[-1] != place:
-                        held.append(place)
-        self._holders = list(holders.items())
-        self._resets = [
-            (next_reset_msc(reset, time_msc), number)
-            for number, (reset, _) in enumerate(self._holders)
-        ]
-        heapq.heapify(self._resets)
+        self._resets = ResetSchedule(self.states, time_msc)
         self._await_operations()
 
     def _await_operations(self) -> None:
@@ -135,18 +119,9 @@ class ReplayLoop:
 
     def _cut(self, batch: TickBatch, start: int) -> int:
         """Where the ticks that can be walked at once end: a reset, or a tick of its own kind."""
-        stop = len(batch)
-        times = batch.time_msc
-        if self._resets and times[-1] >= self._resets[0][0]:
-            stop = start + int(np.searchsorted(times[start:], self._resets[0][0]))
-        if self._unknown:
-            if times[stop - 1] >= self._unknown_due_msc:
-                stop = start + int(np.searchsorted(times[start:stop], self._unknown_due_msc))
-            for symbol in self._unseen:
-                found = np.flatnonzero(batch.symbol[start:stop] == symbol)
-                if len(found):
-                    stop = start + int(found[0])
-        return stop
+        assert self._resets is not None, "cut before the accounts were opened"
+        unseen = self._unseen if self._unknown else ()
+        return stretch_end(batch, start, self._resets.next_msc, self._unknown_due_msc, unseen)
 
     def _walk(self, part: TickBatch) -> None:
         feed = self._feed
@@ -198,15 +173,10 @@ class ReplayLoop:
 
     def _reset_until(self, time_msc: int) -> None:
         """Every reset instant up to `time_msc`, in order, on the quotes before any tick there."""
-        while self._resets and self._resets[0][0] <= time_msc:
-            instant = self._resets[0][0]
-            due: set[int] = set()
-            while self._resets[0][0] == instant:
-                number = self._resets[0][1]
-                reset, holders = self._holders[number]
-                due.update(holders)
-                heapq.heapreplace(self._resets, (next_reset_msc(reset, instant), number))
-            for place in sorted(due):
+        assert self._resets is not None, "reset before the accounts were opened"
+        while self._resets.next_msc <= time_msc:
+            instant, due = self._resets.take()
+            for place in due:
                 seat = self._seats[place]
                 quotes, marks = self._standing(seat)
                 self._apply(place, TimeReached(instant, quotes, marks), None, quotes)
