@@ -98,10 +98,8 @@ def floor_minor(guard: EquityLimit, reference: int, spec: AccountSpec) -> int:
 
 
 def share_of(share_percent: float, whole_minor: int) -> int:
-    """A percentage of a sum, rounded to minor units, halves away from zero."""
-    scaled = abs(share_percent * whole_minor) / 100.0
-    rounded = floor(scaled + 0.5)
-    return rounded if whole_minor >= 0 else -rounded
+    """A percentage of a sum, rounded to minor units; of a debt it is 0, not a negative amount."""
+    return floor(share_percent * whole_minor / 100.0 + 0.5) if whole_minor > 0 else 0
 
 
 def lock_minor(guard: EquityLimit, spec: AccountSpec) -> int | None:
@@ -116,8 +114,13 @@ def lock_minor(guard: EquityLimit, spec: AccountSpec) -> int | None:
 
 
 def used_percent(reference: int, floor_: int, measured: int) -> float:
-    """How much of the amount between reference and floor is used; more than 100 past the floor."""
-    return 100.0 * (reference - measured) / (reference - floor_) if reference != floor_ else inf
+    """How much of the amount between reference and floor is used; more than 100 past the floor.
+
+    Where there is no amount (the reference is a debt), all of it is used at the floor.
+    """
+    if reference <= floor_:
+        return 100.0 if measured <= floor_ else 0.0
+    return 100.0 * (reference - measured) / (reference - floor_)
 
 
 def evaluate(
