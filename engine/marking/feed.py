@@ -11,6 +11,7 @@ from engine.marking.accounts import Accounts
 from engine.marking.kernel import run, run_all
 from engine.marking.prices import (
     NEVER_TICKED,
+    ROWS,
     SMALL,
     empty_prices,
     last_tick_of,
@@ -109,8 +110,9 @@ class Feed:
         time_msc = self._quoted_msc(row)
         if time_msc == NEVER_TICKED:
             return None
-        bid, ask = self._prices.bids[row, self._now], self._prices.asks[row, self._now]
-        return Quote(float(bid), float(ask), time_msc)
+        block, column = divmod(self._now, SMALL)
+        bid, ask, _ = self._prices.quotes[block, ROWS * row : ROWS * (row + 1), column].tolist()
+        return Quote(bid, ask, time_msc)
 
     def quotes(self, symbols: Iterable[str]) -> dict[str, Quote]:
         """See `MarkingFeed.quotes`."""
@@ -168,6 +170,7 @@ class Feed:
             slots,
             self._walk,
             self._settle,
+            self._room,
             self._woken,
         )
         for offset, slot in self._woken[:count].tolist():

@@ -6,26 +6,24 @@ only those small blocks whose extremes leave a doubt. An account stops at the fi
 wakes it; whoever handles the wake has it run on from the next tick.
 """
 
-import numpy as np
-
-from engine.marking.columns import Columns
-from engine.marking.compiling import compiled
-from engine.marking.prices import SMALL, WIDE, Prices, whole_block, wide_block
-from engine.marking.settle import extremes, is_calm, may_be_called
+from engine.marking.columns import FLAGS, Columns
+from engine.marking.compiling import bare, inlined
+from engine.marking.prices import SMALL, WIDE, Prices
+from engine.marking.settle import extremes, is_calm, largest_bound, may_be_called
 from engine.marking.ticks import Floats, Int64s
 from engine.marking.walk import walk_block
 
 
-@compiled
+@inlined
 def is_settled(columns: Columns, prices: Prices, slot: int, block: int, last_msc: int) -> bool:
     """Whether nothing the account watches for can happen in the block, which ends at that time."""
-    worst, best, bound = extremes(columns, prices, slot, block)
-    return is_calm(columns, slot, worst, best, bound) and not may_be_called(
-        columns, prices, slot, block, last_msc
-    )
+    worst, best = extremes(columns, prices, slot, block)
+    bound = largest_bound(columns, prices, slot, block)
+    calm = is_calm(columns, slot, worst, best, bound)
+    return calm and not may_be_called(columns, prices, slot, block, last_msc)
 
 
-@compiled
+@bare
 def run(
     columns: Columns,
     prices: Prices,
@@ -42,17 +40,15 @@ def run(
     The offset of the first one that wakes the account, not valued, or -1. Blocks that reach
     beyond either end are bounded as a whole, which is on the safe side.
     """
-    if (
-        settle
-        and stop - start > WIDE
-        and is_settled(columns, prices, slot, whole_block(prices), times[stop - 1])
-    ):
-        return -1
+    if settle and stop - start > WIDE:
+        whole = len(prices.spans) - 1
+        if is_settled(columns, prices, slot, whole, times[stop - 1]):
+            return -1
     t = start
     while t < stop:
         if settle and t % WIDE == 0 and stop - t > SMALL:
             end = min(t + WIDE, stop)
-            block = wide_block(prices, t // WIDE)
+            block = len(prices.quotes) + t // WIDE
             if is_settled(columns, prices, slot, block, times[end - 1]):
                 t = end
                 continue
@@ -60,17 +56,15 @@ def run(
         while t < wide_end:
             end = min(t - t % SMALL + SMALL, stop)
             block = t // SMALL
-            worst, best, bound = extremes(columns, prices, slot, block)
-            called = may_be_called(columns, prices, slot, block, times[end - 1])
-            if not settle or called or not is_calm(columns, slot, worst, best, bound):
-                woken = walk_block(columns, prices, times, slot, t, end, bound, called, walk, room)
+            if not settle or not is_settled(columns, prices, slot, block, times[end - 1]):
+                woken = walk_block(columns, prices, times, slot, t, end, walk, room)
                 if woken >= 0:
                     return woken
             t = end
     return -1
 
 
-@compiled
+@bare
 def run_all(
     columns: Columns,
     prices: Prices,
@@ -78,16 +72,16 @@ def run_all(
     slots: int,
     walk: int,
     settle: bool,
+    room: Floats,
     woken: Int64s,
 ) -> int:
     """Run every account through the batch; the number of those that wake.
 
-    `woken` is (slots, 2) and receives offset and slot of each.
+    `room` is (3, SMALL), to work in. `woken` is (slots, 2) and receives offset and slot of each.
     """
     count = 0
-    room = np.empty((3, SMALL))
     for slot in range(slots):
-        if columns.flags[slot] != 0:
+        if columns.whole[slot, FLAGS] != 0:
             columns.since[slot] = 0
             offset = run(columns, prices, times, slot, 0, len(times), walk, settle, room)
             if offset >= 0:

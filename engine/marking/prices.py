@@ -1,44 +1,43 @@
 """The quotes of one batch of ticks as a matrix, with their extremes over blocks of ticks.
 
-A row a symbol, a column a tick, carried forward: column `t` holds the quotes as of tick `t`.
-Ticks fall into small blocks, these into wide ones, these into the whole batch; of each block the
-extremes of every symbol and of every conversion are kept, so that an account can be bounded over
-the whole block without a look at its ticks.
+A symbol has three rows: bid, ask and spread; a conversion has one. A column is a tick, and quotes
+are carried forward: column `t` holds what was in force as of tick `t`. Ticks fall into small
+blocks, these into wide ones, these into the whole batch; of each block the extremes of every row
+are kept, so that an account can be bounded over the block without a look at its ticks.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from engine.marking.compiling import compiled
+from engine.marking.compiling import bare
 from engine.marking.ticks import Floats, Int32s, Int64s
 
 SMALL = 64
-"""Ticks in a small block; a power of two, so that a block can be halved down to one tick."""
+"""Ticks in a small block; a power of two, for marks are halved down to eight, and those to one."""
 WIDE = 256
 """Ticks in a wide block: a multiple of `SMALL`."""
 
 NEVER_TICKED = -(2**62)
 
-# Columns of `spans`.
-BID_MIN, BID_MAX, ASK_MIN, ASK_MAX, SPREAD_MIN, SPREAD_MAX = range(6)
+ROWS = 3
+"""Rows of a symbol."""
+BID, ASK, SPREAD = range(ROWS)
 # Columns of `rate_spans`.
 RATE_MIN, RATE_MAX, SIDE_ERROR_MIN, SIDE_ERROR_MAX = range(4)
 
 
 class Prices(NamedTuple):
-    """The arrays, for S symbols, C conversions, T ticks and B blocks of all three sizes."""
+    """The arrays, for S symbols, C conversions, b small blocks and B blocks of all three sizes."""
 
-    bids: Floats
-    """(S, T)"""
-    asks: Floats
-    """(S, T)"""
+    quotes: Floats
+    """(b, 3 S, SMALL)"""
     rates: Floats
-    """(C, T), at mid."""
-    spans: NDArray[np.float64]
-    """(B, S, 8): first the small blocks, then the wide ones, last the whole batch."""
-    rate_spans: NDArray[np.float64]
+    """(b, C, SMALL), at mid."""
+    spans: Floats
+    """(B, 6 S): least and largest of each row; first the small blocks, then the wide ones, last
+    the whole batch."""
+    rate_spans: Floats
     """(B, C, 4)"""
     legs: Int64s
     """(C, 4): symbol and 1 when inverse, of the first and of the second leg; symbol -1: none."""
@@ -49,9 +48,15 @@ class Prices(NamedTuple):
     before_msc: Int64s
     """(S,): the same before this batch."""
     still: Int64s
-    """(S,): so many leading columns, and all blocks over them, hold the last quote already."""
+    """(S,): so many small blocks from the first on, and all wider ones over them, hold nothing
+    but the last quote already."""
     rate_still: Int64s
     """(C,): the same for conversions."""
+    filled: Int64s
+    """(S,): while a batch is laid out, the column a symbol is filled in up to; -1: it does not
+    tick."""
+    moving: Int64s
+    """(S,): first the symbols that tick in the batch."""
     clock: Int64s
     """(3,): time of the last tick; ticks in the batch; conversions in use."""
 
@@ -59,13 +64,12 @@ class Prices(NamedTuple):
 def empty_prices(symbols: int, conversions: int, max_ticks: int) -> Prices:
     """Room for that many; `max_ticks` is rounded up to whole wide blocks."""
     wides = -(-max_ticks // WIDE)
-    ticks = wides * WIDE
-    blocks = ticks // SMALL + wides + 1
+    smalls = wides * (WIDE // SMALL)
+    blocks = smalls + wides + 1
     return Prices(
-        bids=np.full((symbols, ticks), np.nan),
-        asks=np.full((symbols, ticks), np.nan),
-        rates=np.full((conversions, ticks), np.nan),
-        spans=np.full((blocks, symbols, 8), np.nan),
+        quotes=np.full((smalls, ROWS * symbols, SMALL), np.nan),
+        rates=np.full((smalls, conversions, SMALL), np.nan),
+        spans=np.full((blocks, 2 * ROWS * symbols), np.nan),
         rate_spans=np.full((blocks, conversions, 4), np.nan),
         legs=np.full((conversions, 4), -1, np.int64),
         last=np.full((symbols, 2), np.nan),
@@ -73,15 +77,17 @@ def empty_prices(symbols: int, conversions: int, max_ticks: int) -> Prices:
         before_msc=np.full(symbols, NEVER_TICKED, np.int64),
         still=np.zeros(symbols, np.int64),
         rate_still=np.zeros(conversions, np.int64),
+        filled=np.zeros(symbols, np.int64),
+        moving=np.zeros(symbols, np.int64),
         clock=np.array([NEVER_TICKED, 0, 0], np.int64),
     )
 
 
 def with_conversions(prices: Prices, conversions: int) -> Prices:
     """The same prices with room for more conversions."""
-    wider = empty_prices(0, conversions, prices.bids.shape[1])
+    wider = empty_prices(0, conversions, len(prices.quotes) * SMALL)
     held = len(prices.legs)
-    wider.rates[:held] = prices.rates
+    wider.rates[:, :held] = prices.rates
     wider.rate_spans[:, :held] = prices.rate_spans
     wider.legs[:held] = prices.legs
     wider.rate_still[:held] = prices.rate_still
@@ -93,25 +99,13 @@ def with_conversions(prices: Prices, conversions: int) -> Prices:
     )
 
 
-@compiled
-def wide_block(prices: Prices, number: int) -> int:
-    """Where the wide block of that number lies among the blocks."""
-    return int(prices.bids.shape[1] // SMALL + number)
-
-
-@compiled
-def whole_block(prices: Prices) -> int:
-    """Where the block of the whole batch lies among the blocks."""
-    return int(prices.spans.shape[0] - 1)
-
-
-@compiled
+@bare
 def first_refused(
     prices: Prices, time_msc: Int64s, symbol: Int32s, bid: Floats, ask: Floats
 ) -> int:
     """Offset of the first tick that may not be valued, or -1: a reader drops such ticks."""
     before = prices.clock[0]
-    symbols = prices.bids.shape[0]
+    symbols = len(prices.last)
     for t in range(len(time_msc)):
         fine = bid[t] > 0.0 and ask[t] >= bid[t] and ask[t] < np.inf
         if not (fine and time_msc[t] >= before and 0 <= symbol[t] < symbols):
@@ -120,7 +114,7 @@ def first_refused(
     return -1
 
 
-@compiled
+@bare
 def take_batch(prices: Prices, time_msc: Int64s, symbol: Int32s, bid: Floats, ask: Floats) -> int:
     """Lay out a batch; -1, or the offset of a tick that is refused, and then nothing is changed.
 
@@ -130,26 +124,43 @@ def take_batch(prices: Prices, time_msc: Int64s, symbol: Int32s, bid: Floats, as
     ticks = len(time_msc)
     if refused >= 0 or ticks == 0:
         return refused
-    symbols = prices.bids.shape[0]
-    prices.before_msc[:] = prices.last_msc
+    last, filled, moving = prices.last, prices.filled, prices.moving
+    symbols = len(last)
     smalls = (ticks + SMALL - 1) // SMALL
-    filled = np.full(symbols, -1, np.int64)
+    for s in range(symbols):
+        prices.before_msc[s] = prices.last_msc[s]
+        filled[s] = -1
+    movers = 0
     for t in range(ticks):
         s = symbol[t]
-        filled[s] = 0
-        if not prices.last[s, 0] > 0.0:
+        if filled[s] < 0:
+            filled[s] = 0
+            moving[movers] = s
+            movers += 1
+        if not last[s, 0] > 0.0:
             # Columns before a symbol's first tick are seen by no account: its first quote there
             # keeps them from widening the extremes.
-            prices.last[s, 0] = bid[t]
-            prices.last[s, 1] = ask[t]
-    moving = np.nonzero(filled == 0)[0]
+            last[s, 0] = bid[t]
+            last[s, 1] = ask[t]
     for b in range(smalls):
-        _take_block(prices, b, moving, filled, time_msc, symbol, bid, ask)
+        start, stop = b * SMALL, min((b + 1) * SMALL, ticks)
+        _take_block(
+            prices.quotes[b],
+            prices.spans[b],
+            last,
+            moving[:movers],
+            filled,
+            symbol[start:stop],
+            bid[start:stop],
+            ask[start:stop],
+        )
+    for t in range(ticks):
+        prices.last_msc[symbol[t]] = time_msc[t]
     for s in range(symbols):
         if filled[s] >= 0:
             prices.still[s] = 0
-            _widen(prices.spans, s, 3, prices, smalls)
-        elif prices.still[s] < smalls * SMALL:
+            _widen(prices.spans[:, 2 * ROWS * s : 2 * ROWS * (s + 1)], len(prices.quotes), smalls)
+        elif prices.still[s] < smalls:
             _hold(prices, s, smalls)
     prices.clock[0] = time_msc[ticks - 1]
     prices.clock[1] = ticks
@@ -158,104 +169,109 @@ def take_batch(prices: Prices, time_msc: Int64s, symbol: Int32s, bid: Floats, as
         if filled[first] >= 0 or (second >= 0 and filled[second] >= 0):
             take_rate(prices, c, symbol)
             prices.rate_still[c] = 0
-        elif prices.rate_still[c] < smalls * SMALL:
+        elif prices.rate_still[c] < smalls:
             take_rate(prices, c, symbol[:0])
-            prices.rate_still[c] = smalls * SMALL
+            prices.rate_still[c] = smalls
     return -1
 
 
-@compiled
+@bare
 def _take_block(
-    prices: Prices,
-    block: int,
+    quotes: Floats,
+    spans: Floats,
+    last: Floats,
     moving: Int64s,
     filled: Int64s,
-    time_msc: Int64s,
     symbol: Int32s,
     bid: Floats,
     ask: Floats,
 ) -> None:
     """Carry quotes forward through one small block and keep its extremes."""
-    start, stop = block * SMALL, (block + 1) * SMALL
-    spans, last = prices.spans, prices.last
     for s in moving:
-        filled[s] = start
+        filled[s] = 0
         # The quote carried into the block is in force on its first tick, unless that tick
         # replaces it at once: one quote too many in the extremes is on the safe side.
-        _start_span(spans[block, s], last[s, 0], last[s, 1])
-    for t in range(start, min(stop, len(symbol))):
+        _start_span(spans, s, last[s, 0], last[s, 1])
+    for t in range(len(symbol)):
         s = symbol[t]
-        prices.bids[s, filled[s] : t] = last[s, 0]
-        prices.asks[s, filled[s] : t] = last[s, 1]
+        _carry(quotes, s, filled[s], t, last[s, 0], last[s, 1])
         filled[s] = t
         last[s, 0] = bid[t]
         last[s, 1] = ask[t]
-        prices.last_msc[s] = time_msc[t]
-        _stretch_span(spans[block, s], bid[t], ask[t])
+        _stretch_span(spans, s, bid[t], ask[t])
     for s in moving:
-        prices.bids[s, filled[s] : stop] = last[s, 0]
-        prices.asks[s, filled[s] : stop] = last[s, 1]
+        _carry(quotes, s, filled[s], SMALL, last[s, 0], last[s, 1])
 
 
-@compiled
-def _start_span(span: Floats, bid: float, ask: float) -> None:
-    span[BID_MIN] = bid
-    span[BID_MAX] = bid
-    span[ASK_MIN] = ask
-    span[ASK_MAX] = ask
-    span[SPREAD_MIN] = ask - bid
-    span[SPREAD_MAX] = ask - bid
+@bare
+def _carry(quotes: Floats, s: int, start: int, stop: int, bid: float, ask: float) -> None:
+    for t in range(start, stop):
+        quotes[ROWS * s + BID, t] = bid
+        quotes[ROWS * s + ASK, t] = ask
+        quotes[ROWS * s + SPREAD, t] = ask - bid
 
 
-@compiled
-def _stretch_span(span: Floats, bid: float, ask: float) -> None:
-    span[BID_MIN] = min(span[BID_MIN], bid)
-    span[BID_MAX] = max(span[BID_MAX], bid)
-    span[ASK_MIN] = min(span[ASK_MIN], ask)
-    span[ASK_MAX] = max(span[ASK_MAX], ask)
-    span[SPREAD_MIN] = min(span[SPREAD_MIN], ask - bid)
-    span[SPREAD_MAX] = max(span[SPREAD_MAX], ask - bid)
+@bare
+def _start_span(spans: Floats, s: int, bid: float, ask: float) -> None:
+    at = 2 * ROWS * s
+    spans[at] = spans[at + 1] = bid
+    spans[at + 2] = spans[at + 3] = ask
+    spans[at + 4] = spans[at + 5] = ask - bid
 
 
-@compiled
+@bare
+def _stretch_span(spans: Floats, s: int, bid: float, ask: float) -> None:
+    at = 2 * ROWS * s
+    spans[at] = min(spans[at], bid)
+    spans[at + 1] = max(spans[at + 1], bid)
+    spans[at + 2] = min(spans[at + 2], ask)
+    spans[at + 3] = max(spans[at + 3], ask)
+    spans[at + 4] = min(spans[at + 4], ask - bid)
+    spans[at + 5] = max(spans[at + 5], ask - bid)
+
+
+@bare
 def _hold(prices: Prices, s: int, smalls: int) -> None:
     """Fill in a symbol that does not tick."""
     bid, ask = prices.last[s, 0], prices.last[s, 1]
-    still = prices.still[s]
-    prices.bids[s, still : smalls * SMALL] = bid
-    prices.asks[s, still : smalls * SMALL] = ask
-    for b in range(still // SMALL, smalls):
-        _start_span(prices.spans[b, s], bid, ask)
-    _widen(prices.spans, s, 3, prices, smalls)
-    prices.still[s] = smalls * SMALL
+    for b in range(prices.still[s], smalls):
+        _carry(prices.quotes[b], s, 0, SMALL, bid, ask)
+        _start_span(prices.spans[b], s, bid, ask)
+    _widen(prices.spans[:, 2 * ROWS * s : 2 * ROWS * (s + 1)], len(prices.quotes), smalls)
+    prices.still[s] = smalls
 
 
-@compiled
-def _widen(spans: NDArray[np.float64], row: int, pairs: int, prices: Prices, smalls: int) -> None:
+@bare
+def _widen(spans: Floats, first_wide: int, smalls: int) -> None:
     """Extremes of the wide blocks and of the whole batch, from those of the small blocks.
 
-    `spans` is (B, rows, 2 * pairs or more), a minimum and a maximum in turn.
+    `spans` is (B, an even number): minimum and maximum in turn.
     """
-    whole = spans[whole_block(prices), row]
+    whole = len(spans) - 1
     for b in range(smalls):
-        small = spans[b, row]
-        wide = spans[wide_block(prices, b * SMALL // WIDE), row]
-        for k in range(0, 2 * pairs, 2):
-            fresh_wide = b * SMALL % WIDE == 0
-            wide[k] = small[k] if fresh_wide else min(wide[k], small[k])
-            wide[k + 1] = small[k + 1] if fresh_wide else max(wide[k + 1], small[k + 1])
-            whole[k] = small[k] if b == 0 else min(whole[k], small[k])
-            whole[k + 1] = small[k + 1] if b == 0 else max(whole[k + 1], small[k + 1])
+        wide = first_wide + b * SMALL // WIDE
+        for k in range(0, spans.shape[1], 2):
+            if b * SMALL % WIDE == 0:
+                spans[wide, k] = spans[b, k]
+                spans[wide, k + 1] = spans[b, k + 1]
+            if b == 0:
+                spans[whole, k] = spans[b, k]
+                spans[whole, k + 1] = spans[b, k + 1]
+            spans[wide, k] = min(spans[wide, k], spans[b, k])
+            spans[wide, k + 1] = max(spans[wide, k + 1], spans[b, k + 1])
+            spans[whole, k] = min(spans[whole, k], spans[b, k])
+            spans[whole, k + 1] = max(spans[whole, k + 1], spans[b, k + 1])
 
 
-@compiled
+@bare
 def mid_and_side_error(prices: Prices, c: int, t: int) -> tuple[float, float]:
     """The rate at mid as of tick `t`, and how far the rate by side may lie from it."""
     mid, bid, ask = 1.0, 1.0, 1.0
     for leg in range(0, 4, 2):
         s = prices.legs[c, leg]
         if s >= 0:
-            leg_bid, leg_ask = prices.bids[s, t], prices.asks[s, t]
+            leg_bid = prices.quotes[t // SMALL, ROWS * s + BID, t % SMALL]
+            leg_ask = prices.quotes[t // SMALL, ROWS * s + ASK, t % SMALL]
             leg_mid = (leg_bid + leg_ask) / 2.0
             if prices.legs[c, leg + 1] != 0:
                 mid *= 1.0 / leg_mid
@@ -268,7 +284,7 @@ def mid_and_side_error(prices: Prices, c: int, t: int) -> tuple[float, float]:
     return mid, max(ask - mid, mid - bid)
 
 
-@compiled
+@bare
 def take_rate(prices: Prices, c: int, symbol: Int32s) -> None:
     """Fill in a conversion; `symbol` is that of every tick, or empty when none is of its legs."""
     smalls = (prices.clock[1] + SMALL - 1) // SMALL
@@ -276,21 +292,19 @@ def take_rate(prices: Prices, c: int, symbol: Int32s) -> None:
     rate, error = mid_and_side_error(prices, c, 0)
     for b in range(smalls):
         span = prices.rate_spans[b, c]
-        span[RATE_MIN] = rate
-        span[RATE_MAX] = rate
-        span[SIDE_ERROR_MIN] = error
-        span[SIDE_ERROR_MAX] = error
+        span[RATE_MIN] = span[RATE_MAX] = rate
+        span[SIDE_ERROR_MIN] = span[SIDE_ERROR_MAX] = error
         for t in range(b * SMALL, (b + 1) * SMALL):
             if t < len(symbol) and (symbol[t] == first or symbol[t] == second):
                 rate, error = mid_and_side_error(prices, c, t)
                 span[RATE_MIN] = min(span[RATE_MIN], rate)
                 span[RATE_MAX] = max(span[RATE_MAX], rate)
                 span[SIDE_ERROR_MAX] = max(span[SIDE_ERROR_MAX], error)
-            prices.rates[c, t] = rate
-    _widen(prices.rate_spans, c, 2, prices, smalls)
+            prices.rates[b, c, t % SMALL] = rate
+    _widen(prices.rate_spans[:, c], len(prices.quotes), smalls)
 
 
-@compiled
+@bare
 def last_tick_of(symbol: Int32s, s: int, t: int) -> int:
     """Offset of the last tick of that symbol up to and with `t`; -1 when there is none."""
     while t >= 0 and symbol[t] != s:

@@ -35,15 +35,38 @@ def side_error(conversion: tuple[Leg, ...], quotes: Quotes) -> float:
     return max(ask - mid, mid - bid)
 
 
+def worth(exposure: Exposure, quote: Quote) -> Iterator[float]:
+    """What the net side would bring, then what the spread takes from the hedged rest.
+
+    Their sum is `long_units * bid - short_units * ask`; taken like this, an account that is all
+    hedged is bounded closely by the extremes of the spread.
+    """
+    net_units = exposure.long_units - exposure.short_units
+    hedged_units = min(exposure.long_units, exposure.short_units)
+    if net_units != 0.0:
+        yield net_units * (quote.bid if net_units > 0.0 else quote.ask)
+    if hedged_units > 0.0:
+        yield -hedged_units * (quote.ask - quote.bid)
+
+
 def mark_of(watch: Watch, quotes: Quotes) -> float:
-    """What the account is worth: unrounded, each symbol netted, conversion at mid."""
+    """What the account is worth: unrounded, each symbol netted, conversion at mid.
+
+    First what needs no conversion, costs before worths, then what does.
+    """
+    plain = [exposure for exposure in watch.exposures if not exposure.conversion]
+    converted = [exposure for exposure in watch.exposures if exposure.conversion]
     mark = watch.base
-    for exposure in watch.exposures:
-        quote = quotes[exposure.symbol]
-        value = exposure.long_units * quote.bid - exposure.short_units * quote.ask - exposure.cost
-        if exposure.conversion:
-            value *= mid_rate(exposure.conversion, quotes)
-        mark += value
+    for exposure in plain:
+        mark -= exposure.cost
+    for exposure in plain:
+        for piece in worth(exposure, quotes[exposure.symbol]):
+            mark += piece
+    for exposure in converted:
+        rate, cost = mid_rate(exposure.conversion, quotes), exposure.cost
+        for piece in worth(exposure, quotes[exposure.symbol]):
+            mark += (piece - cost) * rate
+            cost = 0.0
     return mark
 
 

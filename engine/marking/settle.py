@@ -8,21 +8,27 @@ Comparisons are written so that what is not provably fine (a NaN) is not settled
 import numpy as np
 
 from engine.marking.columns import (
-    BASE,
     CAP,
     CEILING,
     CONVERTS,
     DEEPEST,
     EXPOSURES,
     EXPOSURES_FROM,
+    FIXED,
+    FLAGS,
     HAS_LEVELS,
     HIGH,
     HIGH_WATER,
     LINES,
     LINES_FROM,
     LOW,
+    PLAIN_TERMS,
+    RATE,
     ROUNDING,
     SLACK,
+    SPAN,
+    TERMS,
+    TERMS_FROM,
     TRACKER,
     TRACKERS_FROM,
     WAKE_AT_MSC,
@@ -33,92 +39,110 @@ from engine.marking.columns import (
     P,
     Q,
 )
-from engine.marking.compiling import compiled
+from engine.marking.compiling import bare, inlined
 from engine.marking.prices import (
-    ASK_MAX,
-    ASK_MIN,
-    BID_MAX,
-    BID_MIN,
+    ASK,
+    BID,
     RATE_MAX,
     RATE_MIN,
+    ROWS,
     SIDE_ERROR_MAX,
     Prices,
 )
-from engine.marking.ticks import Floats
 
 
-@compiled
-def extremes(columns: Columns, prices: Prices, slot: int, block: int) -> tuple[float, float, float]:
-    """No mark of the block is below the first or above the second; the third is the largest
-    error bound there."""
-    worst = columns.reals[slot, BASE]
+@inlined
+def extremes(columns: Columns, prices: Prices, slot: int, block: int) -> tuple[float, float]:
+    """No mark of the block is below the first or above the second."""
+    seats, units, spans = columns.seats, columns.units, prices.spans
+    worst = columns.reals[slot, FIXED]
     best = worst
-    bound = columns.reals[slot, ROUNDING]
+    first = columns.whole[slot, TERMS_FROM]
+    plain = first + columns.whole[slot, PLAIN_TERMS]
+    for k in range(first, plain):
+        at = seats[k, SPAN]
+        worst += units[k, 0] * spans[block, at]
+        best += units[k, 0] * spans[block, at ^ 1]
+    for k in range(plain, first + columns.whole[slot, TERMS]):
+        at, c = seats[k, SPAN], seats[k, RATE]
+        least = units[k, 0] * spans[block, at] - units[k, 1]
+        most = units[k, 0] * spans[block, at ^ 1] - units[k, 1]
+        worst += least * prices.rate_spans[block, c, RATE_MIN if least >= 0.0 else RATE_MAX]
+        best += most * prices.rate_spans[block, c, RATE_MAX if most >= 0.0 else RATE_MIN]
+    return worst, best
+
+
+@inlined
+def largest_bound(columns: Columns, prices: Prices, slot: int, block: int) -> float:
+    """The largest error bound of any tick of the block."""
+    bound = float(columns.reals[slot, ROUNDING])
+    if columns.whole[slot, FLAGS] & CONVERTS != 0:
+        bound = _converted_bound(columns, prices, slot, block)
+    return bound
+
+
+@bare
+def _converted_bound(columns: Columns, prices: Prices, slot: int, block: int) -> float:
+    bound = float(columns.reals[slot, ROUNDING])
     first = columns.whole[slot, EXPOSURES_FROM]
-    converts = columns.flags[slot] & CONVERTS != 0
     for k in range(first, first + columns.whole[slot, EXPOSURES]):
-        unit = columns.units[k]
-        span = prices.spans[block, columns.seats[k, 0]]
-        low = unit[0] * span[BID_MIN] - unit[1] * span[ASK_MAX] - unit[2]
-        high = unit[0] * span[BID_MAX] - unit[1] * span[ASK_MIN] - unit[2]
-        if converts and columns.seats[k, 1] >= 0:
-            rate = prices.rate_spans[block, columns.seats[k, 1]]
-            low *= rate[RATE_MIN] if low >= 0.0 else rate[RATE_MAX]
-            high *= rate[RATE_MAX] if high >= 0.0 else rate[RATE_MIN]
-            bound += _gross_most(unit, columns.opens[k], span) * rate[SIDE_ERROR_MAX]
-        worst += low
-        best += high
-    return worst, best, bound
+        s, c = columns.exposed[k, 0], columns.exposed[k, 1]
+        if c >= 0:
+            long_units, short_units = columns.sides[k, 0], columns.sides[k, 1]
+            opened = columns.opens[k]
+            bid, ask = 2 * (ROWS * s + BID), 2 * (ROWS * s + ASK)
+            span = prices.spans[block]
+            gross = 0.0
+            if long_units > 0.0:
+                gross += long_units * max(span[bid + 1] - opened[0], opened[1] - span[bid])
+            if short_units > 0.0:
+                gross += short_units * max(span[ask + 1] - opened[2], opened[3] - span[ask])
+            bound += gross * prices.rate_spans[block, c, SIDE_ERROR_MAX]
+    return bound
 
 
-@compiled
-def _gross_most(unit: Floats, opened: Floats, span: Floats) -> float:
-    """The most that `gross_profit` is within the block."""
-    gross = 0.0
-    if unit[0] > 0.0:
-        gross += unit[0] * max(span[BID_MAX] - opened[0], opened[1] - span[BID_MIN])
-    if unit[1] > 0.0:
-        gross += unit[1] * max(span[ASK_MAX] - opened[2], opened[3] - span[ASK_MIN])
-    return gross
-
-
-@compiled
+@inlined
 def may_be_called(columns: Columns, prices: Prices, slot: int, block: int, last_msc: int) -> bool:
     """Whether the wake time or a price level may be reached within the block."""
-    if not last_msc < columns.whole[slot, WAKE_AT_MSC]:
-        return True
-    if columns.flags[slot] & HAS_LEVELS != 0:
-        first = columns.whole[slot, EXPOSURES_FROM]
-        for k in range(first, first + columns.whole[slot, EXPOSURES]):
-            level = columns.levels[k]
-            span = prices.spans[block, columns.seats[k, 0]]
-            if not (
-                span[BID_MIN] > level[0]
-                and span[BID_MAX] < level[1]
-                and span[ASK_MIN] > level[2]
-                and span[ASK_MAX] < level[3]
-            ):
-                return True
+    called = not last_msc < columns.whole[slot, WAKE_AT_MSC]
+    if columns.whole[slot, FLAGS] & HAS_LEVELS != 0:
+        called = called or _may_reach_level(columns, prices, slot, block)
+    return called
+
+
+@bare
+def _may_reach_level(columns: Columns, prices: Prices, slot: int, block: int) -> bool:
+    first = columns.whole[slot, EXPOSURES_FROM]
+    for k in range(first, first + columns.whole[slot, EXPOSURES]):
+        s = columns.exposed[k, 0]
+        bid, ask = 2 * (ROWS * s + BID), 2 * (ROWS * s + ASK)
+        level, span = columns.levels[k], prices.spans[block]
+        if not (
+            span[bid] > level[0]
+            and span[bid + 1] < level[1]
+            and span[ask] > level[2]
+            and span[ask + 1] < level[3]
+        ):
+            return True
     return False
 
 
-@compiled
+@inlined
 def is_calm(columns: Columns, slot: int, worst: float, best: float, bound: float) -> bool:
     """Whether marks between these move no tracker, deepen no drawdown and reach no line."""
-    real = columns.reals[slot]
     return bool(
-        worst - bound > real[LOW]
-        and best + bound < real[HIGH]
-        and best <= real[CEILING]
-        and real[HIGH_WATER] - worst <= real[DEEPEST]
+        worst - bound > columns.reals[slot, LOW]
+        and best + bound < columns.reals[slot, HIGH]
+        and best <= columns.reals[slot, CEILING]
+        and columns.reals[slot, HIGH_WATER] - worst <= columns.reals[slot, DEEPEST]
     )
 
 
-@compiled
+@bare
 def lines_within(columns: Columns, slot: int, best: float) -> tuple[float, float]:
     """The highest a lower line and the lowest an upper one gets while trackers rise to `best`.
 
-    Each of the two terms of a line is monotone in its tracker: it is extreme at one end.
+    Each of the two parts of a line is monotone in its tracker: it is extreme at one end.
     """
     low, high = -np.inf, np.inf
     first = columns.whole[slot, LINES_FROM]

@@ -6,7 +6,6 @@ a hedged account is netted before it is looked at.
 """
 
 from engine.marking.columns import (
-    BASE,
     CEILING,
     CONVERTS,
     DEEPEST,
@@ -14,11 +13,18 @@ from engine.marking.columns import (
     DEEPEST_MSC,
     EXPOSURES,
     EXPOSURES_FROM,
+    FIXED,
+    FLAGS,
     HAS_LEVELS,
     HIGH,
     HIGH_WATER,
     LOW,
+    PLAIN_TERMS,
+    RATE,
     ROUNDING,
+    SPAN,
+    TERMS,
+    TERMS_FROM,
     TRACKERS,
     TRACKERS_FROM,
     WAKE_AT_MSC,
@@ -26,88 +32,92 @@ from engine.marking.columns import (
     nearest_lines,
     refresh,
 )
-from engine.marking.compiling import compiled
-from engine.marking.prices import SMALL, Prices, mid_and_side_error
-from engine.marking.settle import is_calm, lines_within
+from engine.marking.compiling import bare, inlined
+from engine.marking.prices import ASK, BID, ROWS, SMALL, Prices, mid_and_side_error
+from engine.marking.settle import is_calm, largest_bound, lines_within, may_be_called
 from engine.marking.ticks import Floats, Int64s
 
 
-@compiled
+@bare
 def mark_at(columns: Columns, prices: Prices, slot: int, t: int) -> float:
     """The mark as of tick `t`."""
-    mark = float(columns.reals[slot, BASE])
-    first = columns.whole[slot, EXPOSURES_FROM]
-    for k in range(first, first + columns.whole[slot, EXPOSURES]):
-        s, c = columns.seats[k]
-        unit = columns.units[k]
-        value = unit[0] * prices.bids[s, t] - unit[1] * prices.asks[s, t] - unit[2]
-        if c >= 0:
-            value *= prices.rates[c, t]
+    quotes, rates = prices.quotes[t // SMALL], prices.rates[t // SMALL]
+    mark = float(columns.reals[slot, FIXED])
+    first = columns.whole[slot, TERMS_FROM]
+    plain = columns.whole[slot, PLAIN_TERMS]
+    for k in range(first, first + columns.whole[slot, TERMS]):
+        value = columns.units[k, 0] * quotes[columns.seats[k, SPAN] // 2, t % SMALL]
+        if k >= first + plain:
+            value = (value - columns.units[k, 1]) * rates[columns.seats[k, RATE], t % SMALL]
         mark += value
     return mark
 
 
-@compiled
+@bare
 def bound_at(columns: Columns, prices: Prices, slot: int, t: int) -> float:
     """How far the exact equity may lie from the mark as of tick `t`."""
     bound = float(columns.reals[slot, ROUNDING])
-    if columns.flags[slot] & CONVERTS == 0:
+    if columns.whole[slot, FLAGS] & CONVERTS == 0:
         return bound
+    quotes = prices.quotes[t // SMALL]
     first = columns.whole[slot, EXPOSURES_FROM]
     for k in range(first, first + columns.whole[slot, EXPOSURES]):
-        s, c = columns.seats[k]
+        s, c = columns.exposed[k, 0], columns.exposed[k, 1]
         if c >= 0:
-            unit, opened = columns.units[k], columns.opens[k]
-            bid, ask = prices.bids[s, t], prices.asks[s, t]
+            long_units, short_units = columns.sides[k, 0], columns.sides[k, 1]
+            opened = columns.opens[k]
+            bid, ask = quotes[ROWS * s + BID, t % SMALL], quotes[ROWS * s + ASK, t % SMALL]
             gross = 0.0
-            if unit[0] > 0.0:
-                gross += unit[0] * max(bid - opened[0], opened[1] - bid)
-            if unit[1] > 0.0:
-                gross += unit[1] * max(ask - opened[2], opened[3] - ask)
+            if long_units > 0.0:
+                gross += long_units * max(bid - opened[0], opened[1] - bid)
+            if short_units > 0.0:
+                gross += short_units * max(ask - opened[2], opened[3] - ask)
             bound += gross * mid_and_side_error(prices, c, t)[1]
     return bound
 
 
-@compiled
+@bare
 def is_called(columns: Columns, prices: Prices, slot: int, t: int, time_msc: int) -> bool:
     """Whether the wake time or a price level is reached as of tick `t`."""
     if not time_msc < columns.whole[slot, WAKE_AT_MSC]:
         return True
-    if columns.flags[slot] & HAS_LEVELS != 0:
+    if columns.whole[slot, FLAGS] & HAS_LEVELS != 0:
         first = columns.whole[slot, EXPOSURES_FROM]
         for k in range(first, first + columns.whole[slot, EXPOSURES]):
-            level = columns.levels[k]
-            bid = prices.bids[columns.seats[k, 0], t]
-            ask = prices.asks[columns.seats[k, 0], t]
+            level, row = columns.levels[k], ROWS * columns.exposed[k, 0]
+            bid = prices.quotes[t // SMALL, row + BID, t % SMALL]
+            ask = prices.quotes[t // SMALL, row + ASK, t % SMALL]
             if not (bid > level[0] and bid < level[1] and ask > level[2] and ask < level[3]):
                 return True
     return False
 
 
-@compiled
+@bare
 def remember(columns: Columns, slot: int, walk: int) -> None:
     """Keep the marks as they were before this walk, once, before they change."""
     if columns.walk[slot] == walk:
         return
     columns.walk[slot] = walk
-    columns.before[slot] = columns.reals[slot]
+    for k in range(columns.reals.shape[1]):
+        columns.before[slot, k] = columns.reals[slot, k]
     columns.before_msc[slot] = columns.whole[slot, DEEPEST_MSC]
     first = columns.whole[slot, TRACKERS_FROM]
-    stop = first + columns.whole[slot, TRACKERS]
-    columns.before_trackers[first:stop] = columns.trackers[first:stop]
+    for k in range(first, first + columns.whole[slot, TRACKERS]):
+        columns.before_trackers[k] = columns.trackers[k]
 
 
-@compiled
+@bare
 def recall(columns: Columns, slot: int) -> None:
     """Put the marks back to where `remember` found them."""
-    columns.reals[slot] = columns.before[slot]
+    for k in range(columns.reals.shape[1]):
+        columns.reals[slot, k] = columns.before[slot, k]
     columns.whole[slot, DEEPEST_MSC] = columns.before_msc[slot]
     first = columns.whole[slot, TRACKERS_FROM]
-    stop = first + columns.whole[slot, TRACKERS]
-    columns.trackers[first:stop] = columns.before_trackers[first:stop]
+    for k in range(first, first + columns.whole[slot, TRACKERS]):
+        columns.trackers[k] = columns.before_trackers[k]
 
 
-@compiled
+@bare
 def raise_trackers(columns: Columns, slot: int, mark: float) -> None:
     """Let every tracker see the mark."""
     first = columns.whole[slot, TRACKERS_FROM]
@@ -116,7 +126,7 @@ def raise_trackers(columns: Columns, slot: int, mark: float) -> None:
     refresh(columns, slot)
 
 
-@compiled
+@bare
 def value_tick(columns: Columns, slot: int, mark: float, time_msc: int, walk: int) -> None:
     """Take one tick into the marks: the high-water mark first, then the drawdown."""
     real = columns.reals[slot]
@@ -130,55 +140,57 @@ def value_tick(columns: Columns, slot: int, mark: float, time_msc: int, walk: in
         columns.whole[slot, DEEPEST_MSC] = time_msc
 
 
-@compiled
-def take_marks(columns: Columns, prices: Prices, slot: int, start: int, marks: Floats) -> None:
-    """The marks of the `SMALL` ticks from `start` on, into `marks`."""
-    marks[:] = columns.reals[slot, BASE]
-    first = columns.whole[slot, EXPOSURES_FROM]
-    for k in range(first, first + columns.whole[slot, EXPOSURES]):
-        s, c = columns.seats[k]
-        long_units, short_units, cost = (
-            columns.units[k, 0],
-            columns.units[k, 1],
-            columns.units[k, 2],
-        )
-        bids = prices.bids[s, start : start + SMALL]
-        asks = prices.asks[s, start : start + SMALL]
-        # Leaving out a side of zero units changes no bit: 0 * price is 0, and x - 0 is x.
-        if c >= 0:
-            rates = prices.rates[c, start : start + SMALL]
-            for t in range(SMALL):
-                marks[t] += (long_units * bids[t] - short_units * asks[t] - cost) * rates[t]
-        elif short_units == 0.0:
-            for t in range(SMALL):
-                marks[t] += long_units * bids[t] - cost
-        elif long_units == 0.0:
-            for t in range(SMALL):
-                marks[t] += -(short_units * asks[t]) - cost
-        else:
-            for t in range(SMALL):
-                marks[t] += long_units * bids[t] - short_units * asks[t] - cost
+@inlined
+def take_marks(columns: Columns, prices: Prices, slot: int, block: int, marks: Floats) -> None:
+    """The marks of all ticks of a small block, into `marks`."""
+    seats, units, quotes = columns.seats, columns.units, prices.quotes[block]
+    first = columns.whole[slot, TERMS_FROM]
+    plain = first + columns.whole[slot, PLAIN_TERMS]
+    fixed = columns.reals[slot, FIXED]
+    for t in range(SMALL):
+        marks[t] = fixed
+    k = first
+    while k + 2 < plain:  # three at a time: half the loads and stores of the marks
+        x, y, z = seats[k, SPAN] // 2, seats[k + 1, SPAN] // 2, seats[k + 2, SPAN] // 2
+        u, v, w = units[k, 0], units[k + 1, 0], units[k + 2, 0]
+        for t in range(SMALL):
+            marks[t] = marks[t] + u * quotes[x, t] + v * quotes[y, t] + w * quotes[z, t]
+        k += 3
+    while k < plain:
+        x, u = seats[k, SPAN] // 2, units[k, 0]
+        for t in range(SMALL):
+            marks[t] += u * quotes[x, t]
+        k += 1
+    for k in range(plain, first + columns.whole[slot, TERMS]):
+        x, u, cost = seats[k, SPAN] // 2, units[k, 0], units[k, 1]
+        rates = prices.rates[block, seats[k, RATE]]
+        for t in range(SMALL):
+            marks[t] += (u * quotes[x, t] - cost) * rates[t]
 
 
-@compiled
+@inlined
 def least_and_largest(marks: Floats, lows: Floats, highs: Floats) -> tuple[float, float]:
-    """The extremes of `SMALL` marks, by halving: that is how LLVM vectorises them."""
-    half = SMALL // 2
-    for t in range(half):
-        a, b = marks[t], marks[t + half]
+    """The extremes of `SMALL` marks; by halving, for that is what LLVM vectorises."""
+    for t in range(SMALL // 2):
+        a, b = marks[t], marks[t + SMALL // 2]
         lows[t] = a if a < b else b
         highs[t] = a if a > b else b
-    while half > 1:
-        half //= 2
+    half = SMALL // 4
+    while half >= 8:
         for t in range(half):
             a, b = lows[t], lows[t + half]
             lows[t] = a if a < b else b
             a, b = highs[t], highs[t + half]
             highs[t] = a if a > b else b
-    return lows[0], highs[0]
+        half //= 2
+    low, high = lows[0], highs[0]
+    for t in range(1, 8):
+        low = lows[t] if lows[t] < low else low
+        high = highs[t] if highs[t] > high else high
+    return low, high
 
 
-@compiled
+@bare
 def walk_block(
     columns: Columns,
     prices: Prices,
@@ -186,25 +198,26 @@ def walk_block(
     slot: int,
     start: int,
     stop: int,
-    bound: float,
-    called: bool,
     walk: int,
     room: Floats,
 ) -> int:
     """Value the ticks from `start` to `stop`, all of one small block.
 
-    The offset of the first one that wakes the account, not valued, or -1. `bound` is the largest
-    error bound of the block; `called` says that a time or level may be reached in it. `room` is
-    (3, SMALL), to work in.
+    The offset of the first one that wakes the account, not valued, or -1. `room` is (3, SMALL),
+    to work in.
     """
-    block_start = start - start % SMALL
+    block = start // SMALL
+    block_start = block * SMALL
     marks = room[0]
-    take_marks(columns, prices, slot, block_start, marks)
-    marks[: start - block_start] = marks[start - block_start]
-    marks[stop - block_start :] = marks[stop - block_start - 1]
+    take_marks(columns, prices, slot, block, marks)
+    for t in range(start - block_start):
+        marks[t] = marks[start - block_start]
+    for t in range(stop - block_start, SMALL):
+        marks[t] = marks[stop - block_start - 1]
     worst, best = least_and_largest(marks, room[1], room[2])
     real = columns.reals[slot]
-    if not called:
+    if not may_be_called(columns, prices, slot, block, times[stop - 1]):
+        bound = largest_bound(columns, prices, slot, block)
         if is_calm(columns, slot, worst, best, bound):
             return -1
         low, high = real[LOW], real[HIGH]
@@ -227,7 +240,7 @@ def walk_block(
     return -1
 
 
-@compiled
+@bare
 def _pass_block(
     columns: Columns,
     times: Int64s,
