@@ -147,8 +147,11 @@ def worth_at(name: str, path: Floats, at_s: Floats, fallen: Floats) -> Floats:
 def tick_times(numbers: np.random.Generator, rate: Floats) -> Int64s:
     """Milliseconds into the session, rising; `rate` is how many ticks each second has on average.
 
-    Some are equal, as in any real feed.
+    One in thirty comes in the millisecond of the one before, as in real feeds.
     """
     counts = (rate * 2.0 * numbers.random(len(rate)) + numbers.random(len(rate))).astype(np.int64)
     second = np.repeat(np.arange(len(rate), dtype=np.int64), counts)
-    return np.sort(second * 1000 + numbers.integers(0, 1000, len(second)))
+    times = np.sort(second * 1000 + numbers.integers(0, 1000, len(second)))
+    joins = numbers.random(len(times)) < 1 / 30
+    joins[:1] = False
+    return np.maximum.accumulate(np.where(joins, 0, times))

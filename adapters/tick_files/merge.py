@@ -9,6 +9,7 @@ from engine.marking.ticks import FileQuality, Floats, Int32s, Int64s, TickBatch
 
 WINDOW_ROWS = 1 << 18
 """About how many rows are merged at a time: some megabytes, whatever the streams' length."""
+STEP_LEAST = 1024
 
 Columns = tuple[Int64s, Floats, Floats]
 
@@ -72,7 +73,7 @@ def _windows(columns: tuple[Columns, ...]) -> Iterator[tuple[Int64s, Int32s, Flo
     Each window ends at the earliest of the times that lie `step` rows ahead in the symbols: every
     symbol then gives at most `step` rows and the ties of the last instant.
     """
-    step = max(WINDOW_ROWS // max(len(columns), 1), 1024)
+    step = max(WINDOW_ROWS // max(len(columns), 1), STEP_LEAST)
     positions = [0] * len(columns)
     while True:
         edges = [
@@ -99,7 +100,7 @@ def _windows(columns: tuple[Columns, ...]) -> Iterator[tuple[Int64s, Int32s, Flo
         np.cumsum([len(run[0]) for run in runs], out=bounds[1:])
         symbol = np.empty(len(times), np.int32)
         out = (np.empty_like(times), symbol, np.empty_like(bids), np.empty_like(asks))
-        merge_runs(times, bids, asks, bounds, *out)
+        merge_runs(times, bids, asks, bounds, bounds[:-1].copy(), np.empty_like(bounds), *out)
         yield out
         positions = stops
 
@@ -110,6 +111,8 @@ def merge_runs(
     bids: Floats,
     asks: Floats,
     bounds: Int64s,
+    at: Int64s,
+    heap: Int64s,
     out_times: Int64s,
     out_symbol: Int32s,
     out_bids: Floats,
@@ -117,12 +120,12 @@ def merge_runs(
 ) -> None:
     """Merge the runs `bounds[k]:bounds[k + 1]`, each sorted by time; at equal times lower k first.
 
+    `at` holds each run's first row, and is moved on; `heap` is room to work in.
+
     A binary heap of the runs' heads; while the first run stays ahead of the others its rows are
     taken without touching the heap. O(rows * log runs).
     """
     runs = len(bounds) - 1
-    heap = np.empty(runs, np.int64)
-    at = bounds[:-1].copy()
     size = 0
     for k in range(runs):
         if at[k] < bounds[k + 1]:

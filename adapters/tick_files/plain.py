@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime
-from math import nan
+from math import isinf, nan
 
 from adapters.tick_files import layout as roles
 from adapters.tick_files.layout import Layout
@@ -61,7 +61,10 @@ def _number(field: bytes, layout: Layout, name: str) -> float:
     text = field.replace(bytes([layout.decimal]), b".")
     if not NUMBER.fullmatch(text):
         raise Malformed(f"{name} {_shown(field)} is no number")
-    return float(text)
+    value = float(text)
+    if isinf(value):
+        raise Malformed(f"{name} {_shown(field)} is beyond any number")
+    return value
 
 
 def _time(field: bytes, role: int, layout: Layout) -> int:

@@ -64,12 +64,11 @@ def _row(
                 value, sure = number_at(data, left, right, decimal)
                 if sure == BAD:
                     return BAD, 0, bid, ask
+                status = max(status, sure)
                 if role == BID:
                     bid = value
-                    status = max(status, sure)
                 elif role == ASK:
                     ask = value
-                    status = max(status, sure)
         elif role != 0:
             part = -1
             if role == TIME_MSC:
@@ -123,10 +122,10 @@ def scan(
     """Read rows from `position` into the columns from `row` on: (row, position, status) reached.
 
     Status UNSURE: the row at `begins[row]` is for the plain twin to read; `position` is behind it.
+    `carried` is what a blank price means: the last bid and ask if `carries`, else NaN.
     Otherwise it stopped because the data or the room in the columns ended. Blank lines are no rows.
     """
     size = len(data)
-    blank = np.array([np.nan, np.nan])
     while position < size and row < len(time_msc):
         start = position
         while position < size and data[position] != 10:
@@ -140,9 +139,8 @@ def scan(
             inked += 1
         if inked == stop:
             continue
-        before = carried if carries else blank
         status, msc, bid[row], ask[row] = _row(
-            data, start, stop, roles, separator, decimal, label, limit_msc, before
+            data, start, stop, roles, separator, decimal, label, limit_msc, carried
         )
         begins[row] = start
         if status == UNSURE:

@@ -68,7 +68,9 @@ class Source:
             start = stream.read(4)
             stream.seek(0)
             if start[:2] == b"\x1f\x8b":
-                stream = cast(BinaryIO, stack.enter_context(gzip.GzipFile(fileobj=stream)))
+                stream = cast(
+                    BinaryIO, stack.enter_context(gzip.GzipFile(fileobj=stream, mode="rb"))
+                )
             elif start == b"PK\x03\x04" or start == b"PK\x05\x06":
                 archive = stack.enter_context(zipfile.ZipFile(stream))
                 self.member = _only_member(archive, self.path)

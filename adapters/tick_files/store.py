@@ -106,7 +106,7 @@ def parse_header(start: bytes, path: str) -> tuple[StoreHeader, int]:
         raise UserError("the store is cut short in its header", place=f"{path}, byte {len(start)}")
     try:
         header = msgspec.json.decode(start[16 : 16 + length], type=StoreHeader)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UserError(f"the header of the store: {error}", place=f"{path}, byte 16") from error
     if header.version != 1 or header.rows < 0:
         raise UserError(

@@ -130,7 +130,8 @@ class _Reader:
                     try:
                         before = (float(self.carried[0]), float(self.carried[1]))
                         time_msc[row], bid[row], ask[row] = parse_line(line, layout, before)
-                        self.carried[:] = bid[row], ask[row]
+                        if layout.carries:
+                            self.carried[:] = bid[row], ask[row]
                     except Malformed:
                         malformed[row] = 1
                     row += 1
