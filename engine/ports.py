@@ -4,14 +4,20 @@ The engine may not import its outer layers. What reads tick files and what draws
 found by name, among the entry points of the installed distribution.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol
 
+from engine.domain.account import AccountState
+from engine.domain.effects import SendClose
+from engine.domain.events import DealReported
+from engine.domain.ids import AccountKey
+from engine.domain.records import Record
 from engine.errors import UserError
 from engine.marking.ticks import TickStream
+from engine.outbox import Seen
 
 PLUGINS = "tidegate.plugins"
 
@@ -34,6 +40,41 @@ class OpenTicks(Protocol):
 
         Raises:
             UserError: a file cannot be read as ticks; names the file and the row.
+        """
+
+
+class Journal(Protocol):
+    """Keeps the records of every account: what it has kept is never lost."""
+
+    async def append(self, key: AccountKey, records: Sequence[Record]) -> None:
+        """Returns once the records are durable, all of them or none.
+
+        They follow what was appended before for this account: `seq` goes up by one each.
+
+        Raises:
+            JournalError: they may not be durable. Nothing may be acknowledged from here on.
+        """
+
+    async def read(self, key: AccountKey, after_seq: int, limit: int) -> Sequence[Record]:
+        """At most `limit` durable records of the account from `after_seq + 1` on, in order."""
+
+
+class Outbox(Protocol):
+    """Takes closes to the broker of an account."""
+
+    def reached(self, state: AccountState, seen: Seen) -> Iterable[DealReported]:
+        """Deals the broker made by itself on the tick just seen, before the account takes it.
+
+        Only a broker that lives inside this program knows them; a link has none to give here.
+        """
+
+    async def send(
+        self, state: AccountState, close: SendClose, seen: Seen
+    ) -> Sequence[DealReported]:
+        """Hands a durable intent to the broker; the deals it has made already, in order.
+
+        A broker that answers later returns none: its deals come through the account's inbox, and
+        this never waits for them. Sending an intent twice does what sending it once does.
         """
 
 

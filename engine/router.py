@@ -1,0 +1,205 @@
+"""From a feed to the actors: who must be told what, on which tick, in the order of the replay loop.
+
+A walk is synchronous: actors run, and put new watches, only between two of them. Before a walk the
+router waits, where ticks may not conflate, until every busy actor has room for all of its ticks.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import trio
+
+from engine.actor import Actor
+from engine.clock import Clock
+from engine.domain import operating
+from engine.domain.events import Opened, QuoteMarked, ReplayEnded, TimeReached
+from engine.domain.records import Tick
+from engine.domain.valuation import missing_quote
+from engine.domain.watch import NEVER_MSC
+from engine.inbox import Told
+from engine.marking.ticks import TickBatch
+from engine.marking.wakes import MarkingFeed
+from engine.reset_schedule import ResetSchedule, stretch_end
+from engine.seats import Seats
+
+
+class Router:
+    """Drives the actors of one feed. One task calls it."""
+
+    def __init__(
+        self, feed: MarkingFeed, seats: Seats, actors: Sequence[Actor], clock: Clock
+    ) -> None:
+        """`actors` by place; their seats are of `seats`."""
+        self.ticks = 0
+        """Walked so far: the feed's version."""
+        self.is_open = False
+        self.is_closed = False
+        self._feed = feed
+        self._seats = seats
+        self._actors = actors
+        self._clock = clock
+        limits = [actor.inbox.tick_limit for actor in actors]
+        self._longest = max(1, min([1024, *limits]) // 2)
+        self._resets = ResetSchedule([], 0)
+        self._unseen: set[int] = set()
+        self._unknown_due_msc = NEVER_MSC
+        self._heard_ns: dict[str, int] = {}
+        self._number = 0
+        self._index = 0
+        self._time_msc = 0
+
+    def heard_ns(self, symbol: str) -> int | None:
+        """When a tick of the symbol last came, on the monotonic clock; None before the first."""
+        return self._heard_ns.get(symbol)
+
+    def open(self, time_msc: int, symbols: int) -> None:
+        """Opens every account; resets count from here. `symbols`: how many the feed has."""
+        assert not self.is_open, "opened twice"
+        self.is_open = True
+        self._time_msc = time_msc
+        self._unseen = set(range(symbols))
+        for actor in self._actors:
+            self._tell(actor, Told(Opened(time_msc)))
+        self._resets = ResetSchedule([actor.state for actor in self._actors], time_msc)
+        self._await_operations()
+
+    async def on_quotes(self, batch: TickBatch) -> None:
+        """Marks the accounts on the next ticks and tells the actors that have to see them.
+
+        Returns when all are told, not when all is done. Nothing is told after `close`.
+        """
+        await trio.lowlevel.checkpoint()
+        if not len(batch):
+            return
+        self._hear(batch)
+        if not self.is_open:
+            self.open(int(batch.time_msc[0]), len(batch.symbols))
+        start, size = 0, len(batch)
+        while start < size and not self.is_closed:
+            await self._instants_until(int(batch.time_msc[start]), alarms=False)
+            ahead = batch.part(start, min(start + self._longest, size))
+            await self._room(len(ahead))
+            stop = self._walk_stretch(ahead)
+            self.ticks += stop
+            start += stop
+
+    async def on_time(self, time_msc: int) -> None:
+        """Tells the clock, where ticks may fail to come: resets, notices, holding times.
+
+        A replay does not call this: there, time moves only at ticks and reset instants.
+        """
+        if self.is_open:
+            await self._instants_until(time_msc, alarms=True)
+            if self._unknown_due_msc <= time_msc:
+                for place in sorted(self._seats.unknown):
+                    await self._tell_instant(place, time_msc)
+                self._await_operations()
+
+    async def end(self) -> None:
+        """Lets every actor finish, and tells them that no tick comes any more."""
+        await self._seats.all_resting()
+        for actor in self._actors:
+            await self._tell_instant(actor.seat.place, self._time_msc, ended=True)
+        await self._seats.all_resting()
+
+    def close(self) -> None:
+        """No tick is told any more."""
+        self.is_closed = True
+
+    def _walk_stretch(self, ahead: TickBatch) -> int:
+        """Walks as far as can be walked at once; how many ticks that was."""
+        unknown = self._seats.unknown
+        unseen = self._unseen if unknown else ()
+        due_msc = self._unknown_due_msc if unknown else NEVER_MSC
+        stop = stretch_end(ahead, 0, self._resets.next_msc, due_msc, unseen)
+        if stop == 0:  # a tick that may make accounts known
+            self._walk(ahead.part(0, 1))
+            self._try_unknown(ahead)
+            return 1
+        self._walk(ahead.part(0, stop))
+        return stop
+
+    def _walk(self, part: TickBatch) -> None:
+        for wake in self._feed.walk(part):
+            actor = self._actors[self._seats.by_slot[wake.slot]]
+            seat = actor.seat
+            quotes = seat.quotes()
+            marks = None if seat.watch is None else wake.marks
+            begins = seat.hold_at(wake, quotes)
+            self._index = wake.index
+            tick = Tick(wake.index, wake.symbol, wake.bid, wake.ask)
+            self._tell(actor, Told(QuoteMarked(wake.time_msc, tick, quotes), 0, 0, marks, begins))
+        self._index = part.first_index + len(part)
+        self._time_msc = int(part.time_msc[-1])
+
+    def _try_unknown(self, ahead: TickBatch) -> None:
+        """Tells the accounts not yet known of a tick of a symbol that had no quote before it."""
+        self._unseen.discard(int(ahead.symbol[0]))
+        time_msc = int(ahead.time_msc[0])
+        symbol = ahead.symbols[ahead.symbol[0]]
+        self._index = ahead.first_index
+        tick = Tick(ahead.first_index, symbol, float(ahead.bid[0]), float(ahead.ask[0]))
+        due = time_msc >= self._unknown_due_msc
+        for place in sorted(self._seats.unknown):
+            actor = self._actors[place]
+            seat, state = actor.seat, actor.state
+            if due or not seat.needs or symbol in seat.needs:
+                quotes = seat.quotes()
+                if missing_quote(state.spec.market, state.positions, quotes) is None:
+                    seat.admit()
+                seat.expect()
+                self._tell(actor, Told(QuoteMarked(time_msc, tick, quotes)))
+        self._index = ahead.first_index + 1
+        self._await_operations()
+
+    async def _instants_until(self, time_msc: int, *, alarms: bool) -> None:
+        """Every reset (and alarm) up to `time_msc`, in order, on the quotes of now."""
+        while True:
+            reset_msc = self._resets.next_msc
+            alarm_msc = self._seats.next_alarm_msc if alarms else NEVER_MSC
+            if min(reset_msc, alarm_msc) > time_msc or self.is_closed:
+                return
+            if reset_msc <= alarm_msc:
+                instant, due = self._resets.take()
+                for place in due:
+                    await self._tell_instant(place, instant)
+                self._await_operations()
+            else:
+                place = self._seats.take_alarm()
+                if self._actors[place].seat.rings(alarm_msc):
+                    await self._tell_instant(place, max(alarm_msc, self._time_msc))
+
+    async def _tell_instant(self, place: int, time_msc: int, *, ended: bool = False) -> None:
+        actor = self._actors[place]
+        if actor.crashed is not None:
+            return
+        await actor.inbox.wait_for_room(1)
+        seat = actor.seat
+        quotes, marks = seat.quotes(), seat.marks()
+        begins = seat.hold()
+        event = ReplayEnded(time_msc, quotes) if ended else TimeReached(time_msc, quotes)
+        self._tell(actor, Told(event, 0, 0, marks, begins))
+
+    def _tell(self, actor: Actor, told: Told) -> None:
+        self._number += 1
+        told.number = self._number
+        told.index = self._index
+        actor.seat.expect()
+        actor.inbox.tell(told)
+
+    async def _room(self, ticks: int) -> None:
+        for place in list(self._seats.busy):
+            await self._actors[place].inbox.wait_for_room(ticks)
+
+    def _await_operations(self) -> None:
+        self._unknown_due_msc = min(
+            (operating.next_due_msc(self._actors[p].state) for p in self._seats.unknown),
+            default=NEVER_MSC,
+        )
+
+    def _hear(self, batch: TickBatch) -> None:
+        now_ns = self._clock.monotonic_ns()
+        for row in np.unique(batch.symbol).tolist():
+            self._heard_ns[batch.symbols[row]] = now_ns
+
+

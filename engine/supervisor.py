@@ -1,0 +1,168 @@
+"""Actors under one roof: a crashed account is given up alone, and all of them stop in good order.
+
+A job that raises three times over is poison: its account is halted with a record, its last snapshot
+stays readable, its siblings go on. A journal that fails is another matter: everything stops.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import trio
+
+from engine.actor import Actor, Settled
+from engine.clock import Clock
+from engine.domain.account import AccountState
+from engine.domain.commands import Command, Refused
+from engine.domain.events import DealReported
+from engine.domain.ids import AccountKey
+from engine.domain.step import Step
+from engine.domain.valuation import symbols_needed
+from engine.errors import JournalError
+from engine.inbox import TICK_LIMIT, URGENT_LIMIT, Asked, Inbox, Reported
+from engine.marking.wakes import MarkingFeed
+from engine.ports import Journal, Outbox
+from engine.router import Router
+from engine.seats import Seat, Seats
+
+TRIES = 3
+"""How often a job may raise before it is taken for poison."""
+SETTLE_S = 3.0
+"""How long actors have to finish at a shutdown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """How a shutdown went."""
+
+    parked: tuple[AccountKey, ...]
+    """Accounts that had not finished; what was not durable of them was not acknowledged."""
+
+
+class Supervisor:
+    """The accounts of one feed, alive: `await nursery.start(supervisor.run)`."""
+
+    def __init__(
+        self,
+        accounts: Sequence[AccountState],
+        feed: MarkingFeed,
+        journal: Journal,
+        outbox: Outbox,
+        clock: Clock,
+        *,
+        conflates: bool,
+        on_settled: Callable[[Settled], None] | None = None,
+        on_crash: Callable[[AccountKey, str], None] | None = None,
+        tick_limit: int = TICK_LIMIT,
+        urgent_limit: int = URGENT_LIMIT,
+    ) -> None:
+        """`conflates`: live, where the newest tick is worth more than every tick."""
+        self._seats = Seats(feed)
+        self.actors = tuple(
+            Actor(
+                state,
+                Seat(self._seats, place, symbols_needed(state.spec.market, state.positions)),
+                Inbox(conflates=conflates, tick_limit=tick_limit, urgent_limit=urgent_limit),
+                journal,
+                outbox,
+                on_settled,
+            )
+            for place, state in enumerate(accounts)
+        )
+        """By place: the order of the accounts given."""
+        self.by_key = {actor.key: actor for actor in self.actors}
+        assert len(self.by_key) == len(self.actors), "two accounts have one name"
+        self.router = Router(feed, self._seats, self.actors, clock)
+        self.is_stopping = False
+        self._on_crash = on_crash
+        self._scope = trio.CancelScope()
+
+    @property
+    def crashed(self) -> dict[AccountKey, str]:
+        """The accounts given up, and why."""
+        return {a.key: a.crashed for a in self.actors if a.crashed is not None}
+
+    async def run(
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Keeps the actors at work until `stop`.
+
+        Raises:
+            ExceptionGroup: of `JournalError`; nothing may be acknowledged any more.
+        """
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    for actor in self.actors:
+                        nursery.start_soon(self._keep, actor, name=f"account {actor.key}")
+                    task_status.started()
+        finally:
+            for actor in self.actors:
+                actor.refuse_all("the engine stopped before this was durable")
+
+    async def ask(self, key: AccountKey, command: Command) -> Step | Refused:
+        """What came of a command, once it is durable.
+
+        Raises:
+            KeyError: there is no such account.
+        """
+        actor = self.by_key[key]
+        if self.is_stopping:
+            return Refused("the engine is stopping")
+        asked = Asked(command)
+        actor.seat.expect()
+        await actor.inbox.put(asked)
+        return await asked.reply.wait()
+
+    async def report(self, key: AccountKey, deal: DealReported) -> None:
+        """Puts a broker's deal into its account's inbox; waits while that is full.
+
+        Raises:
+            KeyError: there is no such account.
+        """
+        actor = self.by_key[key]
+        actor.seat.expect()
+        await actor.inbox.put(Reported(deal))
+
+    async def settle(self) -> None:
+        """Returns when no actor has anything to do."""
+        await self._seats.all_resting()
+
+    async def stop(self, deadline_s: float = SETTLE_S) -> Stopped:
+        """Refuses commands and ticks from here on, lets actors finish, then ends `run`."""
+        self.is_stopping = True
+        self.router.close()
+        with trio.move_on_after(deadline_s):
+            await self._seats.all_resting()
+        parked = tuple(self.actors[place].key for place in sorted(self._seats.busy))
+        self._scope.cancel()
+        return Stopped(parked)
+
+    async def _keep(self, actor: Actor) -> None:
+        """Runs one actor; takes it up again where it raised, and gives it up in the end."""
+        trouble: list[str] = []
+        at, tries = None, 0
+        while tries < TRIES:
+            try:
+                await actor.run()
+            except* JournalError:
+                raise
+            except* Exception as crash:  # noqa: BLE001  # one account's trouble is its own
+                trouble.append(_first_line(crash))
+            tries = tries + 1 if actor.at is at else 1
+            at = actor.at
+        try:
+            await actor.give_up(trouble[-1])
+        except* JournalError:
+            raise
+        except* Exception as crash:  # noqa: BLE001
+            # Not even the halt could be recorded: the account is given up all the same.
+            trouble.append(_first_line(crash))
+        if self._on_crash is not None:
+            self._on_crash(actor.key, trouble[-1])
+
+
+def _first_line(crash: BaseException) -> str:
+    while isinstance(crash, BaseExceptionGroup):
+        crash = crash.exceptions[0]
+    said = str(crash).partition("\n")[0]
+    return f"{type(crash).__name__}: {said}" if said else type(crash).__name__
