@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,10 +125,11 @@ def main() -> int:
         copy = Path(folder) / "tree"
         shutil.copytree(ROOT, copy, ignore=LEFT_BEHIND)
         tests = sorted({test for bug in bugs for test in bug.tests})
-        verdict, seconds = run_tests(copy, tests, Path(folder) / "compiled-0")
+        verdict, seconds, said = run_tests(copy, tests, Path(folder) / "compiled-0")
         word = "control" if verdict == 0 else "CONTROL FAILS"
         print(f"{word:14} {seconds:5.1f} s  {' '.join(tests)}", flush=True)
         if verdict != 0:
+            print(said)
             return 1
         outcomes = [
             try_bug(copy, bug, Path(folder) / f"compiled-{number}")
@@ -146,15 +148,15 @@ def try_bug(copy: Path, bug: Bug, compiled: Path) -> str:
         outcome = f"TEXT NOT FOUND ({whole.count(bug.old)} times)"
     else:
         place.write_text(whole.replace(bug.old, bug.new), encoding="utf-8")
-        verdict, seconds = run_tests(copy, bug.tests, compiled)
+        verdict, seconds, _ = run_tests(copy, bug.tests, compiled)
         place.write_text(whole, encoding="utf-8")
         outcome = "caught" if verdict == PYTEST_FAILED else f"SURVIVED (exit {verdict})"
     print(f"{outcome:14} {seconds:5.1f} s  {bug.name} ({bug.file})", flush=True)
     return outcome
 
 
-def run_tests(copy: Path, tests: list[str] | tuple[str, ...], compiled: Path) -> tuple[int, float]:
-    """Pytest's exit code for these tests of the copy, and the seconds it took.
+def run_tests(copy: Path, tests: Sequence[str], compiled: Path) -> tuple[int, float, str]:
+    """Pytest's exit code for these tests of the copy, the seconds it took, and what it said.
 
     Each run compiles into a folder of its own: a cached kernel that has inlined a function does not
     notice when that function's file changes.
@@ -170,7 +172,8 @@ def run_tests(copy: Path, tests: list[str] | tuple[str, ...], compiled: Path) ->
         words, cwd=copy, env=environment, capture_output=True, text=True, check=False
     )
     broken = any(error in done.stdout for error in ("SyntaxError", "NameError", "ImportError"))
-    return BROKEN_PLANT if broken else done.returncode, time.perf_counter() - start
+    verdict = BROKEN_PLANT if broken else done.returncode
+    return verdict, time.perf_counter() - start, done.stdout[-4000:]
 
 
 if __name__ == "__main__":
