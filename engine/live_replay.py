@@ -22,7 +22,7 @@ from engine.marking.feed import Feed
 from engine.marking.ticks import TickBatch, TickStream
 from engine.marking.wakes import MarkingFeed
 from engine.outbox import ReplayOutbox
-from engine.ports import Outbox
+from engine.ports import Journal, Outbox
 from engine.replay_loop import Change
 from engine.supervisor import Supervisor
 
@@ -37,10 +37,9 @@ class LiveOutcome:
 
     def __init__(self) -> None:
         self.ticks = 0
-        self.states: list[AccountState] = []
-        """By place, at the end."""
         self.crashed: dict[AccountKey, str] = {}
         """The accounts given up, and why."""
+        self._states: list[AccountState] = []
         self._changes: list[list[Change]] = []
         self._records: list[tuple[int, Record]] = []
 
@@ -49,16 +48,23 @@ class LiveOutcome:
         """Every record, in the order of what it was decided on."""
         return [record for _, record in sorted(self._records, key=itemgetter(0))]
 
+    @property
+    def states(self) -> list[AccountState]:
+        """By place, at the end."""
+        return self._states
+
     def changes(self, account: int) -> list[Change]:
         """The states the account has been in, oldest first."""
         return self._changes[account]
 
-    def open(self, accounts: int) -> None:
-        """Makes room for so many."""
-        self._changes = [[] for _ in range(accounts)]
+    def open(self, accounts: Sequence[AccountState]) -> None:
+        """Makes room for them, before anything happened."""
+        self._states = list(accounts)
+        self._changes = [[] for _ in accounts]
 
     def take(self, settled: Settled) -> None:
         """Notes a change of an account."""
+        self._states[settled.place] = settled.state
         if settled.records or settled.before.known is not settled.state.known:
             change = Change(settled.index, settled.state)
             self._changes[settled.place].append(change)
@@ -84,6 +90,7 @@ async def replay_live(
     *,
     speed: float,
     feed: MarkingFeed | None = None,
+    journal: Journal | None = None,
     outbox: Outbox | None = None,
     progress: Callable[[int], None] | None = None,
     tick_limit: int = _BATCH_TICKS,
@@ -91,6 +98,7 @@ async def replay_live(
     """Drives accounts through a stream on Trio's clock, `speed` times as fast as it was.
 
     Args:
+        journal: where records are kept; nowhere unless given.
         outbox: the broker; one that fills at once unless given.
         progress: called with the ticks done so far.
 
@@ -99,12 +107,12 @@ async def replay_live(
     """
     assert speed > 0, "time does not stand still"
     outcome = LiveOutcome()
-    outcome.open(len(accounts))
+    outcome.open(accounts)
     clock = VirtualClock(0, speed)
     supervisor = Supervisor(
         accounts,
         feed or Feed(stream.symbols),
-        _KeptNowhere(),
+        journal or _KeptNowhere(),
         outbox or ReplayOutbox(),
         clock,
         conflates=False,
@@ -118,7 +126,6 @@ async def replay_live(
             await supervisor.router.end()
         await supervisor.stop()
     outcome.ticks = supervisor.router.ticks
-    outcome.states = [actor.state for actor in supervisor.actors]
     outcome.crashed = supervisor.crashed
     return outcome.records, outcome
 
@@ -136,9 +143,7 @@ def run_live(
     Raises:
         UserError: as `replay_live`.
     """
-    drive = partial(
-        replay_live, accounts, stream, speed=speed, feed=feed, progress=progress
-    )
+    drive = partial(replay_live, accounts, stream, speed=speed, feed=feed, progress=progress)
     try:
         return trio.run(drive)
     except BaseExceptionGroup as group:

@@ -1,7 +1,7 @@
 """Replaying tick files through the engine, from Python: no async, no server, works in a notebook.
 
-    from engine.replay import run
-    r = run("book.toml", ticks={"XAUUSD": "2014-05-02.zip"}, compare_poll=["10s", "30s"])
+from engine.replay import run
+r = run("book.toml", ticks={"XAUUSD": "2014-05-02.zip"}, compare_poll=["10s", "30s"])
 """
 
 import time
@@ -14,13 +14,14 @@ from engine.domain.account import AccountState
 from engine.domain.marks import opening_marks
 from engine.domain.records import Record
 from engine.errors import UserError
+from engine.live_replay import run_live
 from engine.marking.feed import Feed
 from engine.marking.ticks import TickStream
 from engine.marking.wakes import MarkingFeed
 from engine.ports import OpenTicks, plugin
 from engine.replay_loop import ReplayLoop
-from engine.replay_result import Replay
-from engine.replay_times import Moment, time_range
+from engine.replay_result import Driven, Replay
+from engine.replay_times import Moment, speed_factor, time_range
 
 BATCH_TICKS = 1024
 
@@ -36,6 +37,7 @@ def run(
     start: Moment | None = None,
     end: Moment | None = None,
     compare_poll: Sequence[str] = (),
+    speed: str = "max",
     progress: Callable[[float], None] | None = None,
 ) -> Replay:
     """What the engine would have done with these accounts on these ticks.
@@ -48,6 +50,8 @@ def run(
         start: first moment taken (inclusive), RFC 3339 or UTC milliseconds.
         end: first moment not taken.
         compare_poll: periods (`10s`, `500ms`, `1m`) of pollers to compare with.
+        speed: `max` drives the accounts as fast as it goes; `real` and `10x` through the live
+            actors at the pace of the ticks, or so many times that. The records are the same.
         progress: called with the share of the ticks done, 0 to 1.
 
     Raises:
@@ -55,7 +59,7 @@ def run(
     """
     loaded = book if isinstance(book, Book) else load_book(Path(book))
     stream = open_stream(loaded, ticks, zones, dates, start, end)
-    return replay(loaded, stream, compare_poll=compare_poll, progress=progress)
+    return replay(loaded, stream, compare_poll=compare_poll, speed=speed, progress=progress)
 
 
 def open_stream(
@@ -96,26 +100,48 @@ def replay(
     *,
     feed: MarkingFeed | None = None,
     compare_poll: Sequence[str] = (),
+    speed: str = "max",
     progress: Callable[[float], None] | None = None,
 ) -> Replay:
-    """Drives a book's accounts through a stream as fast as it goes.
+    """Drives a book's accounts through a stream; `speed` as in `run`.
 
     Raises:
-        UserError: the stream holds no tick.
+        UserError: the stream holds no tick, or the speed is not one.
     """
-    records: list[Record] = []
-    loop = ReplayLoop(opening_states(book), feed or Feed(stream.symbols), records.append)
+    factor = speed_factor(speed)
     total = sum(quality.rows for quality in stream.quality()) or 1
+
+    def told(ticks: int) -> None:
+        if progress is not None:
+            progress(min(ticks / total, 1.0))
+
+    accounts, marking = opening_states(book), feed or Feed(stream.symbols)
     began = time.perf_counter()
+    driven: Driven
+    if factor is None:
+        records, driven = _drive(accounts, stream, marking, told)
+    else:
+        records, driven = run_live(accounts, stream, speed=factor, feed=marking, progress=told)
+    if not driven.ticks:
+        raise UserError("there is no tick to replay", help=_span_help(stream))
+    seconds = time.perf_counter() - began
+    return Replay(book, stream, records, driven, seconds, tuple(compare_poll))
+
+
+def _drive(
+    accounts: Sequence[AccountState],
+    stream: TickStream,
+    feed: MarkingFeed,
+    told: Callable[[int], None],
+) -> tuple[list[Record], ReplayLoop]:
+    records: list[Record] = []
+    loop = ReplayLoop(accounts, feed, records.append)
     for batch in stream.batches(BATCH_TICKS):
         loop.take(batch)
-        if progress is not None:
-            progress(min(loop.ticks / total, 1.0))
-    if not loop.ticks:
-        raise UserError("there is no tick to replay", help=_span_help(stream))
-    loop.end()
-    seconds = time.perf_counter() - began
-    return Replay(book, stream, records, loop, seconds, tuple(compare_poll))
+        told(loop.ticks)
+    if loop.ticks:
+        loop.end()
+    return records, loop
 
 
 def opening_states(book: Book) -> list[AccountState]:

@@ -3,7 +3,7 @@
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -15,7 +15,7 @@ from engine.domain.records import Encoding, Record
 from engine.errors import UserError
 from engine.marking.ticks import TickStream
 from engine.ports import plugin
-from engine.replay_loop import Change, ReplayLoop
+from engine.replay_loop import Change
 
 _COUNTED = {
     records.GuardWarning: "warnings",
@@ -26,6 +26,19 @@ _COUNTED = {
 }
 
 
+class Driven(Protocol):
+    """Accounts at the end of a stream: a finished loop, or what live actors came to."""
+
+    ticks: int
+
+    @property
+    def states(self) -> list[AccountState]:
+        """Every account as of the last tick it was stepped on, in the order of the book."""
+
+    def changes(self, account: int) -> list[Change]:
+        """The states the account has been in, oldest first."""
+
+
 class Replay:
     """A finished replay. `run` makes it."""
 
@@ -34,7 +47,7 @@ class Replay:
         book: Book,
         stream: TickStream,
         records: list[Record],
-        loop: ReplayLoop,
+        driven: Driven,
         seconds: float,
         compare_poll: tuple[str, ...],
     ) -> None:
@@ -44,18 +57,18 @@ class Replay:
         """In the order they were decided."""
         self.seconds = seconds
         """Reading, marking, guards and records; loading the book and compiling apart."""
-        self.ticks = loop.ticks
+        self.ticks = driven.ticks
         self.compare_poll = compare_poll
-        self._loop = loop
+        self._driven = driven
 
     @property
     def states(self) -> list[AccountState]:
         """The accounts at the end, in the order of the book."""
-        return self._loop.states
+        return self._driven.states
 
     def changes(self, account: int) -> list[Change]:
         """The states account number `account` of the book went through, oldest first."""
-        return self._loop.changes(account)
+        return self._driven.changes(account)
 
     def account_number(self, login: int, server: str | None = None) -> int:
         """Which account of the book a login is.

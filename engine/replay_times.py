@@ -58,3 +58,20 @@ def period_msc(text: str) -> int:
             f"{text!r} is not a period", help="write 500ms, 10s, 1m or 1h, a day at most"
         )
     return length
+
+
+def speed_factor(text: str) -> float | None:
+    """How many times as fast as the ticks were: `real`, `Nx`; None is `max`, as fast as it goes.
+
+    Raises:
+        UserError: it is none of these, or N is not above 0.
+    """
+    if text == "max":
+        return None
+    if text == "real":
+        return 1.0
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)x", text.strip())
+    factor = float(match[1]) if match else 0.0
+    if not 0.0 < factor <= 1e9:
+        raise UserError(f"{text!r} is not a speed", help="write max, real, or 10x, 0.5x and so on")
+    return factor

@@ -201,5 +201,3 @@ class Router:
         now_ns = self._clock.monotonic_ns()
         for row in np.unique(batch.symbol).tolist():
             self._heard_ns[batch.symbols[row]] = now_ns
-
-

@@ -81,9 +81,7 @@ class Supervisor:
         """The accounts given up, and why."""
         return {a.key: a.crashed for a in self.actors if a.crashed is not None}
 
-    async def run(
-        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-    ) -> None:
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keeps the actors at work until `stop`.
 
         Raises:
