@@ -180,10 +180,9 @@ def _rearms(guard: EquityLimit, reference: int, floor_: int, measured: int) -> b
 def wakes(guard: EquityLimit, place: int, known: GuardState, state: AccountState) -> Wakes:
     """The lines at which the limit may breach, warn or re-arm, given what it remembers.
 
-    A limit on the balance needs none: the balance changes only in steps.
+    The balance changes only in steps: a limit on it is reached in between only by a reference
+    that rises with the mark.
     """
-    if guard.measured is Measured.BALANCE:
-        return Wakes()
     below, above = _shares(guard, known)
     if guard.reference is Reference.EQUITY_HIGH_WATER or follows_day_high(guard):
         tracker = (
@@ -191,12 +190,18 @@ def wakes(guard: EquityLimit, place: int, known: GuardState, state: AccountState
             if guard.reference is Reference.EQUITY_HIGH_WATER
             else (tracker_index(state.spec.guards, place))
         )
+        if guard.measured is Measured.BALANCE:
+            lines = [_trailing(guard, tracker, state.spec, p, q, False) for p, q, _ in below]  # noqa: FBT003
+            balance = major(state.balance_minor, state.spec.digits)
+            return Wakes(tuple(r for line in lines if (r := _risen_to(line, balance))))
         return Wakes(
             tuple(
                 _trailing(guard, tracker, state.spec, p, q, wakes_above)
                 for p, q, wakes_above in (*below, *above)
             )
         )
+    if guard.measured is Measured.BALANCE:
+        return Wakes()
     reference = reference_minor(guard, place, known, state, state.marks)
     floor_ = floor_minor(guard, reference, state.spec)
     digits = state.spec.digits
@@ -262,3 +267,19 @@ def _trailing(
         cap=inf if lock is None else major(lock, spec.digits),
         slack=major(1, spec.digits) * (1.0 + abs(p) + abs(q)),
     )
+
+
+def _risen_to(line: Line, balance: float) -> Line | None:
+    """Where the mark must rise for a trailing line to reach a balance that stands still.
+
+    The line is the lower of two that rise with the mark: one follows the tracker through the
+    floor, one has the floor at its cap. It is there when both are; never if the capped one is not.
+    """
+    height = balance - line.slack
+    reach = (height - line.q * line.b) / (line.p + line.q * line.a)
+    if line.q * line.cap < inf:
+        if line.p > 0.0:
+            reach = max(reach, (height - line.q * line.cap) / line.p)
+        elif line.q * line.cap < height:
+            return None
+    return Line(wakes_above=True, b=reach)
