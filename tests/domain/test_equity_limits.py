@@ -140,7 +140,7 @@ def test_the_amount_is_rounded_before_it_is_taken_away() -> None:
     assert floor_minor(of_reference, 10_000_12, spec) == 10_000_12 - 400_00
     assert floor_minor(of_reference, 10_000_13, spec) == 10_000_13 - 400_01  # 400.0052
     assert share_of(0.5, 100) == 1  # half a cent, away from zero
-    assert share_of(0.5, -100) == -1
+    assert share_of(10.0, -100) == 0  # a debt has no amount
 
 
 def test_money_and_fixed_floors() -> None:
