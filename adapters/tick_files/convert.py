@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,7 @@ TARGETS = ("store", "mt5-tsv")
 TSV_HEAD = b"<DATE>\t<TIME>\t<BID>\t<ASK>\t<LAST>\t<VOLUME>\t<FLAGS>\r\n"
 TSV_ROWS_AT_ONCE = 1 << 16
 DIGITS_MOST = 10
+SOURCES_MOST = 1000
 
 
 class Converted(msgspec.Struct, frozen=True):
@@ -52,8 +54,10 @@ def convert(
     """Write the good rows of the files, in the order given, to `out`, whole or not at all.
 
     `digits` (found from the prices, or a store's own, where not given) is how many decimals MT5
-    TSV prices have; a price with more is refused, so nothing is lost. TSV times are UTC. Raises
-    UserError as `open_ticks` does.
+    TSV prices have; a price with more is refused, so nothing is lost. TSV times are UTC.
+
+    Raises:
+        UserError: as `open_ticks`; also if `out` cannot be written.
     """
     wanted = Wanted(symbol, zone=zone, day=day, digits=digits)
     column = Column()
@@ -68,7 +72,7 @@ def convert(
     bad = sum(file.invalid_rows for file in quality)
     write_ticks(
         out, to, symbol, digits, times, bids, asks,
-        synthetic=said, sources=tuple(file.sha256 for file in quality), invalid_rows=bad,
+        synthetic=said, sources=_sources([file.sha256 for file in quality]), invalid_rows=bad,
     )  # fmt: skip
     return Converted(
         path=str(out),
@@ -98,7 +102,8 @@ def write_ticks(
 ) -> None:
     """Write good rows as a store or MT5 TSV, aside and then renamed.
 
-    Raises UserError for an unknown target, and for prices that `digits` decimals cannot hold.
+    Raises:
+        UserError: for an unknown target, and for TSV prices that `digits` decimals cannot hold.
     """
     if to not in TARGETS:
         raise UserError(f"cannot convert to `{to}`", help="to " + " or ".join(TARGETS))
@@ -141,6 +146,13 @@ def _lost(prices: Floats, digits: int) -> Int64s:
     """Where the prices that this many decimals cannot hold are."""
     scale = 10.0**digits
     return np.flatnonzero(np.floor(prices * scale + 0.5) / scale != prices)
+
+
+def _sources(digests: list[str]) -> tuple[str, ...]:
+    """The files' digests; of very many (a year of hours) only the digest of them all, joined."""
+    if len(digests) <= SOURCES_MOST:
+        return tuple(digests)
+    return (sha256("".join(digests).encode()).hexdigest(),)
 
 
 def _tsv(times: Int64s, bids: Floats, asks: Floats, digits: int) -> bytes:

@@ -14,6 +14,7 @@ from adapters.tick_files.merge import Columns, MergedTicks
 from adapters.tick_files.rows import Rows, Wanted
 from adapters.tick_files.sift import Column, Sieve
 from adapters.tick_files.source import Source, open_source, sha256_of
+from adapters.tick_files.zones import to_utc
 from engine.errors import UserError
 from engine.marking.ticks import FileQuality, TickStream
 
@@ -39,12 +40,17 @@ def open_ticks(
     inclusive, `to_msc` exclusive; ticks outside have no index. `progress` is told a path and how
     much of that file is read, 0 to 1. Memory: 24 bytes a row, none for an unpacked store.
 
-    Raises UserError for a file that is missing, broken, of no known format, mostly bad, or that
-    lacks something nobody told.
+    Raises:
+        UserError: a file is missing, broken, of no known format, mostly bad, or lacks something
+            nobody told; a zone is unknown; a zone or date is for a symbol without files.
     """
     files: dict[str, list[Path]] = {}
     for symbol, paths in sources:
         files.setdefault(symbol, []).extend(paths)
+    _check_names("zone", zones or {}, files)
+    _check_names("date", dates or {}, files)
+    for zone in (zones or {}).values():
+        to_utc(zone)  # also where the format has its own clock: a wrong name is a mistake
     columns: list[Columns] = []
     quality: list[FileQuality] = []
     for symbol, paths in files.items():
@@ -98,6 +104,15 @@ def recognised(source: Source) -> ModuleType:
         place=f"{source.path}, row 1",
         help="known are " + ", ".join(form.NAME for form in FORMATS),
     )
+
+
+def _check_names(option: str, given: Mapping[str, object], files: Mapping[str, object]) -> None:
+    for symbol in given:
+        if symbol not in files:
+            raise UserError(
+                f"a {option} is given for {symbol!r}, which has no tick files",
+                help="symbols with tick files: " + ", ".join(files),
+            )
 
 
 def warm_up() -> None:

@@ -89,8 +89,10 @@ def inspect(
 ) -> Inspection:
     """Everything about one file, also about a mostly bad one.
 
-    `symbol` is by default the file's first name. Raises UserError if the file is broken, of no
-    known format, or lacks a day or digits that are not given.
+    `symbol` is by default the store's own, else the file's first name.
+
+    Raises:
+        UserError: the file is broken, of no known format, or lacks a day or digits nobody gave.
     """
     header = header_of(path)
     symbol = symbol or (header.symbol if header else path.name.split(".")[0])

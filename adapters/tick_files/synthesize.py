@@ -75,8 +75,10 @@ def synthesize(
     """Write `SYMBOL.synthetic.ticks` (or `.tsv` for `to="mt5-tsv"`) into the folder `out`.
 
     `days` trading days from `start`, about `ticks_per_day` ticks a day and symbol. Memory: 24
-    bytes a tick. Raises UserError for a symbol of no known currencies, a folder that cannot be
-    written, or nothing to make.
+    bytes a tick.
+
+    Raises:
+        UserError: a symbol of unknown currencies, a folder that cannot be written, nothing to make.
     """
     if days < 1 or not 1 <= ticks_per_day <= 5_000_000 or seed < 0:
         raise UserError(

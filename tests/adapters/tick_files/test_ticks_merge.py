@@ -1,5 +1,6 @@
 """Merging: by UTC millisecond, ties in the order given; batches, cuts, files out of order."""
 
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,17 @@ def test_another_symbols_later_ticks_put_nothing_out_of_order(tmp_path: Path) ->
     late = lean_zip(tmp_path, "20140503", "1,1,1\n")
     ticks, _ = ticks_of(("B", [late]), ("A", [early]))
     assert [t[2] for t in ticks] == ["A", "B"]
+
+
+def test_a_zone_or_date_for_a_symbol_without_files_is_refused(tmp_path: Path) -> None:
+    path = lean_zip(tmp_path, "20140502", "1,1,1\n")
+    with pytest.raises(UserError, match="a zone is given for 'B', which has no tick files"):
+        open_ticks([("A", [path])], zones={"B": "UTC"})
+    with pytest.raises(UserError, match="a date is given for 'B'"):
+        open_ticks([("A", [path])], dates={"B": date(2014, 5, 2)})
+    with pytest.raises(UserError, match="unknown zone `Nowhere`"):
+        open_ticks([("A", [path])], zones={"A": "Nowhere"})
+    assert len(ticks_of(("A", [path]), digits={"B": 5}, zones={"A": "UTC"})[0]) == 1
 
 
 def test_a_stream_can_be_read_again(tmp_path: Path) -> None:

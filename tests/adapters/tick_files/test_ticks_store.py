@@ -176,6 +176,22 @@ def test_a_conversion_that_would_lose_digits_is_refused(tmp_path: Path) -> None:
         convert([path], tmp_path / "x", symbol="X", to="parquet")
 
 
+def test_a_store_of_very_many_files_keeps_one_digest_of_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, out = store(tmp_path), tmp_path / "out.ticks"
+    convert([path], out, symbol="X")
+    header = header_of(out)
+    assert header is not None
+    own = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert header.sources == (own,)
+    monkeypatch.setattr("adapters.tick_files.convert.SOURCES_MOST", 0)
+    convert([path], out, symbol="X")
+    header = header_of(out)
+    assert header is not None
+    assert header.sources == (hashlib.sha256(own.encode()).hexdigest(),)
+
+
 def test_the_digits_of_prices_are_the_fewest_that_hold_them() -> None:
     assert digits_in(np.array([1.0, 150.0]), np.array([2.0, 151.0])) == 0
     assert digits_in(np.array([1.08654]), np.array([1.1])) == 5
