@@ -4,25 +4,14 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable
-from enum import Enum
 from functools import cached_property
-from types import UnionType
-from typing import (
-    Annotated,
-    Any,
-    Literal,
-    NamedTuple,
-    TypeVar,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from engine.errors import UserError
 from engine.toml_places import KeyPath, line_of, lines_of_keys, non_finite, written
+from engine.toml_shapes import choices_of, keys_of, noun_of, path_of, tags_of, type_at, value_at
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -102,23 +91,25 @@ class Document:
     def _translated(self, said: str, shape: Any, raw: Any) -> UserError:
         """msgspec's message in our words, with the place and what is allowed."""
         what, _, where = said.partition(" - at ")
-        path = _path_of(where.strip("`"), raw)
-        owner = _type_at(shape, path, raw)
+        path = path_of(where.strip("`"), raw)
+        owner = type_at(shape, path, raw)
         if found := re.fullmatch(r"Object contains unknown field `(.*)`", what, re.DOTALL):
             key = found[1]
-            message = f"unknown key `{key}` in {_noun(owner)}"
+            message = f"unknown key `{key}` in {noun_of(owner)}"
             return self.refusal((*path, key), message, help=_help_for_key(key, owner))
         if found := re.fullmatch(r"Object missing required field `(.*)`", what):
-            message = f"`{found[1]}` is missing in {_noun(owner)}"
+            message = f"`{found[1]}` is missing in {noun_of(owner)}"
             return self.refusal(path, message, help=_help_for_missing(found[1], owner))
         key = _last(path)
         if re.match("Invalid (enum )?value", what):
-            allowed = _choices(owner) or _tags(_type_at(shape, path[:-1], None))
-            value = _value_at(raw, path)
-            remark = getattr(_type_at(shape, path[:-1], raw), "remarks", {}).get(key)
+            allowed = choices_of(owner) or tags_of(type_at(shape, path[:-1], None))
+            value = value_at(raw, path)
+            remark = getattr(type_at(shape, path[:-1], raw), "remarks", {}).get(key)
             hint = one_of(str(value), allowed) + (f" ({remark})" if remark else "")
             return self.refusal(path, f"`{key}` cannot be {_shown(value)}", help=hint)
-        return self.refusal(path, _wrong_type(key, what, _value_at(raw, path)))
+        listed = what.startswith("Expected `array`, got `object`")
+        hint = f"write [[{key}]] for each one of the list" if listed else None
+        return self.refusal(path, _wrong_type(key, what, value_at(raw, path)), help=hint)
 
 
 class Spot(NamedTuple):
@@ -162,7 +153,9 @@ def _wrong_type(key: str, what: str, value: Any) -> str:
         return f"`{key}` is {_shown(value)}, which is not {_TYPES['datetime']}"
     if found := re.fullmatch(r"Expected `(.*)`, got `(.*)`", what):
         wanted = [_TYPES.get(w, w) for w in found[1].split(" | ") if w != "null"]
-        return f"`{key}` must be {' or '.join(wanted)}, not {_TYPES.get(found[2], found[2])}"
+        scalar = isinstance(value, bool | int | float | str)
+        got = _shown(value) if scalar else _TYPES.get(found[2], found[2])
+        return f"`{key}` must be {' or '.join(wanted)}, not {got}"
     return f"`{key}`: {what[0].lower()}{what[1:]}"
 
 
@@ -172,103 +165,18 @@ def _toml_help(what: str) -> str | None:
     return None
 
 
-def _path_of(where: str, raw: Any) -> KeyPath:
-    """`$.account[3].login` as a path; `[...]` stands for a key of a free table: the first wrong."""
-    path: list[str | int] = []
-    for key, number in re.findall(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]", where):
-        if number == "...":
-            table = _value_at(raw, tuple(path))
-            path.append(next((k for k, v in table.items() if not isinstance(v, str)), "..."))
-        else:
-            path.append(int(number) if number else key)
-    return tuple(path)
-
-
-def _value_at(raw: Any, path: KeyPath) -> Any:
-    for part in path:
-        raw = _inner(raw, part)
-    return raw
-
-
-def _type_at(shape: Any, path: KeyPath, raw: Any) -> Any:
-    """The type a path leads to; a union of structs is decided by the tag in `raw`."""
-    shape = _decided(shape, raw)
-    for part in path:
-        raw = _inner(raw, part)
-        if isinstance(part, int):
-            (shape,) = get_args(shape)
-        elif isinstance(shape, type) and issubclass(shape, msgspec.Struct):
-            shape = get_type_hints(shape, include_extras=True).get(part)
-        else:
-            return None
-        shape = _decided(shape, raw)
-    return shape
-
-
-def _inner(raw: Any, part: str | int) -> Any:
-    if isinstance(raw, list) and isinstance(part, int) and part < len(raw):
-        return raw[part]
-    return raw.get(part) if isinstance(raw, dict) else None
-
-
-def _decided(shape: Any, raw: Any) -> Any:
-    if get_origin(shape) is Annotated:
-        return _decided(get_args(shape)[0], raw)
-    if get_origin(shape) in (Union, UnionType):
-        members = [m for m in get_args(shape) if m is not type(None)]
-        if len(members) == 1:
-            return _decided(members[0], raw)
-        for member in members:
-            kind = raw.get("kind") if isinstance(raw, dict) else None
-            if kind is not None and _tag(member) == kind:
-                return member
-    return shape
-
-
-def _tag(shape: Any) -> Any:
-    return getattr(getattr(shape, "__struct_config__", None), "tag", None)
-
-
-def _tags(shape: Any) -> list[str]:
-    """The kinds a union of structs is told apart by."""
-    return [_tag(member) for member in get_args(shape) if _tag(member)]
-
-
-def _choices(shape: Any) -> list[str]:
-    """The words a key allows, where it allows but a few."""
-    if isinstance(shape, type) and issubclass(shape, Enum):
-        return [member.value for member in shape]
-    if get_origin(shape) is Literal:
-        return list(get_args(shape))
-    return []
-
-
-def _keys(shape: Any) -> list[str]:
-    if not (isinstance(shape, type) and issubclass(shape, msgspec.Struct)):
-        return []
-    config = shape.__struct_config__
-    tag = [config.tag_field] if config.tag_field else []
-    return tag + [field.encode_name for field in msgspec.structs.fields(shape)]
-
-
-def _noun(shape: Any) -> str:
-    if _tags(shape):
-        shape = get_args(shape)[0]
-    return str(getattr(shape, "noun", "this table"))
-
-
 def _help_for_key(key: str, owner: Any) -> str | None:
-    keys = _keys(owner)
+    keys = keys_of(owner)
     near = difflib.get_close_matches(key, keys, n=1, cutoff=0.6)
     if near:
-        values = _choices(_type_at(owner, (near[0],), None))
+        values = choices_of(type_at(owner, (near[0],), None))
         if values:
             return f"did you mean `{near[0]}`? allowed: {', '.join(values)}"
     return one_of(key, keys) if keys else None
 
 
 def _help_for_missing(key: str, owner: Any) -> str | None:
-    values = _tags(owner) if key == "kind" else _choices(_type_at(owner, (key,), None))
+    values = tags_of(owner) if key == "kind" else choices_of(type_at(owner, (key,), None))
     return f"allowed: {', '.join(values)}" if values else None
 
 
@@ -278,5 +186,7 @@ def _last(path: KeyPath) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value) if not isinstance(value, str) else f'"{value}"'
+    text = f'"{value}"' if isinstance(value, str) else repr(value)
+    if isinstance(value, bool):
+        text = text.lower()
     return text if len(text) <= 60 else text[:57] + "..."
