@@ -105,8 +105,8 @@ class Document:
             allowed = choices_of(owner) or tags_of(type_at(shape, path[:-1], None))
             value = value_at(raw, path)
             remark = getattr(type_at(shape, path[:-1], raw), "remarks", {}).get(key)
-            hint = one_of(str(value), allowed) + (f" ({remark})" if remark else "")
-            return self.refusal(path, f"`{key}` cannot be {_shown(value)}", help=hint)
+            choices = one_of(str(value), allowed) + (f" ({remark})" if remark else "")
+            return self.refusal(path, f"`{key}` cannot be {_shown(value)}", help=choices)
         listed = what.startswith("Expected `array`, got `object`")
         hint = f"write [[{key}]] for each one of the list" if listed else None
         return self.refusal(path, _wrong_type(key, what, value_at(raw, path)), help=hint)
