@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import replace as with_field
 
-from msgspec.structs import replace
-
 from engine.domain.account import AccountState
 from engine.domain.commands import Halt, Refused
 from engine.domain.effects import Effect, Publish, SendClose
@@ -24,18 +22,16 @@ from engine.domain.events import (
     TimeReached,
 )
 from engine.domain.ids import AccountKey
-from engine.domain.marks import base_of
 from engine.domain.quotes import Quote
 from engine.domain.records import Record
 from engine.domain.step import Step, obey, step
-from engine.domain.watch import Marks, Watch
-from engine.domain.watching import Holding, holding_of, watch_of
+from engine.domain.watch import Marks
 from engine.errors import JournalError
 from engine.inbox import Asked, Inbox, Item, Reply, Reported, Told
-from engine.marking.reference import mark_of, valued, wakes
 from engine.outbox import Seen
 from engine.ports import Journal, Outbox
 from engine.seats import Seat
+from engine.sentry import Sentry
 
 CRASHED = "crashed"
 """The cause of the halt of an account whose actor was given up."""
@@ -99,18 +95,13 @@ class Actor:
         self.inbox = inbox
         self.crashed: str | None = None
         """Why it was given up."""
-        self.unmarked_ticks = 0
-        """Conflated ticks that are in no marks: the account changed while they waited."""
+        self.sentry = Sentry(seat, state.marks)
         self._journal = journal
         self._outbox = outbox
         self._on_settled = on_settled
         self._agenda: deque[_Job] = deque()
         self._number = self._index = 0
         self._seen = Seen(0, None, {})
-        self._marks = state.marks
-        self._watch: Watch | None = None
-        self._holding: Holding | None = None
-        self._kernel_agrees = True
 
     @property
     def key(self) -> AccountKey:
@@ -121,7 +112,7 @@ class Actor:
     def marks(self) -> Marks:
         """The account's marks as far as they are known: the kernel's while it watches."""
         kernel = None if self.seat.is_held else self.seat.marks()
-        return self._marks if kernel is None else kernel
+        return self.sentry.marks if kernel is None else kernel
 
     @property
     def seen(self) -> Seen:
@@ -138,7 +129,7 @@ class Actor:
         while True:
             await self._finish()
             if not self.inbox:
-                self._rest()
+                self.sentry.stand_down()
             await self.inbox.wait()
             for _ in range(_BURST):
                 item = self.inbox.take_nowait()
@@ -198,7 +189,7 @@ class Actor:
             case _Answer():
                 job.reply.give(job.step)
             case _Watching():
-                self._read_watch()
+                self.sentry.read(self.state, self._seen.quotes)
             case Opened() | QuoteMarked() | TimeReached() | ReplayEnded() | DealReported():
                 return self._swap(step(self.state, job), job)
             case _:
@@ -206,21 +197,11 @@ class Actor:
         return []
 
     def _hear(self, told: Told) -> list[_Job]:
-        """A tick or an instant: the broker's stops first, then the account itself.
-
-        A tick that the kernel would not have woken the account for is only marked, as it would.
-        """
+        """A tick or an instant: the broker's stops first, then the account itself."""
         event, quotes = told.event, _quotes(told.event)
         assert not isinstance(event, DealReported), "a deal is told among ticks"
-        if told.begins and told.marks is not None:
-            self._marks = told.marks
-        elif told.conflated:
-            self._take_conflated(told)
-        elif isinstance(event, QuoteMarked) and self._watch is not None:
-            watch, marks = self._watch, self._marks
-            if not wakes(watch, marks, quotes, event.time_msc):
-                self._marks = valued(marks, mark_of(watch, quotes), event.time_msc)
-                return []
+        if self.sentry.passes(told, quotes):
+            return []
         self._number, self._index = told.number, told.index
         tick = event.tick if isinstance(event, QuoteMarked) else None
         self._seen = Seen(event.time_msc, tick, quotes)
@@ -228,15 +209,8 @@ class Actor:
             return [event]
         if isinstance(event, QuoteMarked):
             deals = self._outbox.reached(self.state, self._seen)
-            return [*deals, _with_marks(event, self._marks), _WATCHING]
-        return [_with_marks(event, self._marks), _WATCHING]
-
-    def _take_conflated(self, told: Told) -> None:
-        """The kernel has seen the ticks that gave way, on what it last was given."""
-        if self._kernel_agrees and told.marks is not None:
-            self._marks = told.marks
-        else:
-            self.unmarked_ticks += told.conflated
+            return [*deals, _with_marks(event, self.sentry.marks), _WATCHING]
+        return [_with_marks(event, self.sentry.marks), _WATCHING]
 
     def _obey(self, asked: Asked) -> list[_Job]:
         """A command is answered once what it led to is durable, before it is handed out."""
@@ -251,9 +225,7 @@ class Actor:
 
     def _look(self, time_msc: int) -> None:
         """Takes the account over from the kernel as of now, between two ticks."""
-        marks = self.seat.marks()
-        if self.seat.hold() and marks is not None:
-            self._marks = marks
+        self.sentry.take_over()
         self._number = self._index = 0
         self._seen = Seen(time_msc, None, self.seat.quotes())
 
@@ -263,10 +235,10 @@ class Actor:
         records = _records(done.effects)
         self.state = state
         self.version += 1
-        if isinstance(event, QuoteMarked | TimeReached | Opened):
-            self._marks = state.marks
-        if isinstance(event, TimeReached) or base_of(before) != base_of(state):
-            self._kernel_agrees = False
+        is_marked = isinstance(event, QuoteMarked | TimeReached | Opened)
+        self.sentry.stepped(before, state, is_marked=is_marked)
+        if isinstance(event, TimeReached):
+            self.sentry.moved()
         if self._on_settled is not None:
             change = Settled(self.seat.place, self._number, self._index, before, state, records)
             self._on_settled(change)
@@ -274,28 +246,6 @@ class Actor:
             self._index += 1  # this tick's mark is taken
         closes = [effect for effect in done.effects if isinstance(effect, SendClose)]
         return [*([_Store(records)] if records else []), *closes]
-
-    def _read_watch(self) -> None:
-        state, quotes = self.state, self._seen.quotes
-        if not state.known:
-            self._watch = None
-            return
-        self._holding = holding_of(state, quotes, self._holding)
-        self._watch = watch_of(state, quotes, self._holding)
-
-    def _rest(self) -> None:
-        """All is done: back to the kernel, from the last tick on."""
-        seat = self.seat
-        if self._watch is None:
-            if seat.slot is not None:
-                seat.forget()
-            else:
-                seat.rest()
-        elif seat.is_held or seat.slot is None:
-            seat.put(replace(self._watch, marks=self._marks))
-            self._kernel_agrees = True
-        else:
-            seat.rest()
 
     async def _store(self, records: tuple[Record, ...]) -> None:
         try:

@@ -15,7 +15,9 @@ from tests import random_books
 from tests.conftest import SOAK
 
 
-def book_of(seed: int, accounts: int = 4, ticks: int = 400) -> tuple[list[AccountState], TickStream]:
+def book_of(
+    seed: int, accounts: int = 4, ticks: int = 400
+) -> tuple[list[AccountState], TickStream]:
     """A random book and path, the same for the same seed."""
     rng = Random(seed)
     listed = random_books.instruments(rng)

@@ -1,0 +1,128 @@
+"""The read side: snapshots of accounts, built when somebody asks and encoded once a version.
+
+A query is a dictionary look-up and no await: it enters no inbox and never sees half a step. What is
+read may be ahead of the journal by the group being written; a command's answer never is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from engine.actor import Actor
+from engine.clock import Clock
+from engine.domain.guard_views import Sight
+from engine.domain.ids import AccountKey
+from engine.domain.quotes import Quote
+from engine.domain.snapshot import Quality, Snapshot, quality_of, snapshot_of
+from engine.marking.wakes import MarkingFeed
+from engine.router import Router
+
+STALE_AFTER_MS = 60_000
+"""Without a tick for so long a valuation is stale; the default of the stale guard of a feed."""
+
+_AGE_STEP_MS = 1000
+"""An age in a cached snapshot is at most this much out of date."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A snapshot as JSON, and what it is a snapshot of."""
+
+    seq: int
+    feed_version: int
+    body: bytes
+
+
+_Version = tuple[int, int, Quality, int]
+"""Steps of the account, ticks of the feed, quality, and the age in whole steps."""
+
+
+class Board:
+    """Every account of one feed, to be read by anybody at any time."""
+
+    def __init__(
+        self,
+        actors: Mapping[AccountKey, Actor],
+        router: Router,
+        feed: MarkingFeed,
+        clock: Clock,
+        *,
+        stale_after_ms: int = STALE_AFTER_MS,
+    ) -> None:
+        """`router` and `feed` are those of the actors."""
+        self.built = 0
+        """Snapshots built so far."""
+        self.encoded_count = 0
+        """Snapshots encoded so far."""
+        self._actors = actors
+        self._router = router
+        self._feed = feed
+        self._clock = clock
+        self._stale_after_ms = stale_after_ms
+        self._snapshots: dict[AccountKey, tuple[_Version, Snapshot]] = {}
+        self._bodies: dict[AccountKey, tuple[Snapshot, Encoded]] = {}
+        self._encoder = msgspec.json.Encoder()
+
+    def keys(self) -> tuple[AccountKey, ...]:
+        """Every account, in the order of the book."""
+        return tuple(self._actors)
+
+    def snapshot(self, key: AccountKey) -> Snapshot:
+        """The account as it is now; the same object until something changes.
+
+        Raises:
+            KeyError: there is no such account.
+        """
+        actor = self._actors[key]
+        sight = self._sight(actor)
+        quality, _, age_ms = quality_of(actor.state, sight)
+        age = -1 if age_ms is None else age_ms // _AGE_STEP_MS
+        version = (actor.version, sight.feed_version, quality, age)
+        last = self._snapshots.get(key)
+        if last is not None and last[0] == version:
+            return last[1]
+        snapshot = self._build(actor, sight)
+        self._snapshots[key] = (version, snapshot)
+        return snapshot
+
+    def encoded(self, key: AccountKey) -> Encoded:
+        """The snapshot as JSON, encoded once a version.
+
+        Raises:
+            KeyError: there is no such account.
+        """
+        snapshot = self.snapshot(key)
+        last = self._bodies.get(key)
+        if last is not None and last[0] is snapshot:
+            return last[1]
+        body = self._encoder.encode(snapshot)
+        self.encoded_count += 1
+        encoded = Encoded(snapshot.seq, snapshot.feed_version, body)
+        self._bodies[key] = (snapshot, encoded)
+        return encoded
+
+    def _build(self, actor: Actor, sight: Sight) -> Snapshot:
+        self.built += 1
+        try:
+            return snapshot_of(actor.state, sight)
+        except Exception:
+            if actor.crashed is None:
+                raise
+            # What crashed it may be its own valuation: then it is shown without one.
+            return snapshot_of(actor.state, replace(sight, quotes={}))
+
+    def _sight(self, actor: Actor) -> Sight:
+        """An account given up is seen as it last looked at the market itself."""
+        now_ns = self._clock.monotonic_ns()
+        quotes: Mapping[str, Quote] = actor.seen.quotes if actor.crashed else actor.seat.quotes()
+        heard = {symbol: self._router.heard_ns(symbol) for symbol in quotes}
+        return Sight(
+            time_msc=self._clock.wall_msc(),
+            quotes=quotes,
+            ages_ms={s: (now_ns - ns) // 1_000_000 for s, ns in heard.items() if ns is not None},
+            stale_after_ms=self._stale_after_ms,
+            feed_version=0 if actor.crashed else self._router.ticks,
+            marks=actor.marks,
+            crashed=actor.crashed,
+        )

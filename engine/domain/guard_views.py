@@ -1,0 +1,146 @@
+"""The reader's view of one guard: where it stands, how far from its floor, and that it runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from engine.domain.account import AccountState
+from engine.domain.equity_limits import (
+    floor_minor,
+    follows_day_high,
+    reference_at_reset,
+    reference_minor,
+    used_percent,
+)
+from engine.domain.guards import AccountGuard, EquityLimit, Measured
+from engine.domain.marks import mark_of
+from engine.domain.resets import next_reset_msc
+from engine.domain.units import minor_of_mark, percent
+from engine.domain.valuation import Quotes
+from engine.domain.watch import Marks
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What an account is looked at with."""
+
+    time_msc: int
+    """UTC, of the snapshot."""
+    quotes: Quotes
+    """Of now, for every symbol the account needs and has a quote."""
+    ages_ms: Mapping[str, int]
+    """How long ago a quote of the symbol last came."""
+    stale_after_ms: int
+    feed_version: int
+    marks: Marks
+    """Of every tick the account was valued on so far."""
+    crashed: str | None = None
+    """Why nobody decides for the account any more."""
+
+
+class GuardView(msgspec.Struct, frozen=True, kw_only=True):
+    """One guard: where it stands, and that it runs."""
+
+    name: str
+    kind: str
+    action: str
+    warned: bool
+    breached: bool
+    breached_at_msc: int | None
+    close_due_msc: int | None
+    """When the notice runs out; None when no close is pending."""
+    evaluated_at_msc: int | None
+    """When it was last decided on: the kernel stands in for it between two such times."""
+    reference: float | None
+    floor: float | None
+    distance: float | None
+    """What is measured less the floor, now; for guards without a floor as last evaluated."""
+    used_percent: float | None
+    """Of the amount between reference and floor."""
+    warn_percent: float | None
+    floor_after_reset: float | None
+    """The floor if the next reset were now."""
+    next_reset_msc: int | None
+    age_ms: int | None
+    """Of the oldest quote it is measured on."""
+
+
+def guard_view(
+    guard: AccountGuard,
+    place: int,
+    state: AccountState,
+    sight: Sight,
+    equity: int | None,
+    age_ms: int | None,
+) -> GuardView:
+    """The guard at `place` on the equity of now; `age_ms` of the oldest quote in it."""
+    known = state.guards[place] if place < len(state.guards) else None
+    reference = floor_ = distance = used = after = None
+    if known is not None:
+        distance = known.distance_minor
+        if isinstance(guard, EquityLimit) and state.known:
+            reference = reference_minor(guard, place, known, state, sight.marks)
+            floor_ = floor_minor(guard, reference, state.spec)
+            measured = equity if guard.measured is Measured.EQUITY else state.balance_minor
+            distance = None if measured is None else measured - floor_
+            if measured is not None and reference != floor_:
+                used = percent(used_percent(reference, floor_, measured))
+            after = _floor_after_reset(guard, place, state, sight, equity)
+    return GuardView(
+        name=guard.name,
+        kind=str(type(guard).__struct_config__.tag),
+        action=guard.action.value,
+        warned=known is not None and known.warned,
+        breached=known is not None and known.breached,
+        breached_at_msc=None if known is None else known.breached_at_msc,
+        close_due_msc=None if known is None else known.close_due_msc,
+        evaluated_at_msc=None if known is None else known.evaluated_at_msc,
+        reference=major_of(state, reference),
+        floor=major_of(state, floor_),
+        distance=major_of(state, distance),
+        used_percent=used,
+        warn_percent=guard.warn_percent if isinstance(guard, EquityLimit) else None,
+        floor_after_reset=major_of(state, after),
+        next_reset_msc=(
+            None if guard.reset is None else next_reset_msc(guard.reset, sight.time_msc)
+        ),
+        age_ms=age_ms,
+    )
+
+
+def _floor_after_reset(
+    guard: EquityLimit, place: int, state: AccountState, sight: Sight, equity: int | None
+) -> int | None:
+    """The floor if the guard's day ended now; None where it has no day or nothing is valued."""
+    if guard.reset is None or equity is None:
+        return None
+    known, spec = state.guards[place], state.spec
+    if follows_day_high(guard):
+        reference = minor_of_mark(mark_of(state, sight.quotes), spec.digits)
+    else:
+        taken = reference_at_reset(guard, known, state.balance_minor, equity)
+        if taken is None:
+            taken = reference_minor(guard, place, known, state, sight.marks)
+        reference = taken
+    return floor_minor(guard, reference, spec)
+
+
+def nearest(guards: tuple[GuardView, ...]) -> GuardView | None:
+    """Of the guards with a floor that is not breached, the one with least of its amount left."""
+    running = [
+        g for g in guards if g.floor is not None and not g.breached and g.distance is not None
+    ]
+    return min(running, key=room_percent, default=None)
+
+
+def room_percent(guard: GuardView) -> float:
+    """Percent of its amount left; where it has none, all of it or nothing."""
+    if guard.used_percent is None:
+        return 100.0 if guard.distance is not None and guard.distance > 0 else 0.0
+    return percent(100.0 - guard.used_percent)
+
+
+def major_of(state: AccountState, amount_minor: int | None) -> float | None:
+    """Minor units as published; None stays None."""
+    return None if amount_minor is None else state.spec.major(amount_minor)

@@ -1,0 +1,223 @@
+"""The reader's view of one account: built on read from its state and the quotes of now.
+
+Pure, and never part of a decision. Money is in major units of the account currency; what cannot be
+computed on the quotes at hand is None, never zero.
+"""
+
+from enum import Enum
+
+import msgspec
+
+from engine.domain.account import AccountState
+from engine.domain.guard_views import (
+    GuardView,
+    Sight,
+    guard_view,
+    major_of,
+    nearest,
+    room_percent,
+)
+from engine.domain.margin import margin_minor
+from engine.domain.marks import published_drawdown, published_high_water
+from engine.domain.positions import Side
+from engine.domain.units import minor_of_mark, percent
+from engine.domain.valuation import Quotes, floating_minor, missing_quote, profit_minor
+
+
+class Quality(Enum):
+    """What the valuation is worth."""
+
+    KNOWN = "known"
+    STALE = "stale"
+    """Valued, on a quote that is too old."""
+    UNKNOWN = "unknown"
+    """Not valued; the reason says what is missing."""
+
+
+class PositionView(msgspec.Struct, frozen=True, kw_only=True):
+    """An open position at the price that would close it."""
+
+    position_id: int
+    ticket: int
+    symbol: str
+    side: str
+    volume_lots: float
+    open_price: float
+    current_price: float | None
+    profit: float | None
+    """Without swap."""
+    swap: float
+    stop_loss: float | None
+    take_profit: float | None
+    opened_at_msc: int | None
+    magic: int
+    comment: str
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """One account as of `time_msc`."""
+
+    server: str
+    login: int
+    currency: str
+    mode: str
+    seq: int
+    """Of the last record."""
+    feed_version: int
+    time_msc: int
+    quality: Quality
+    reason: str | None
+    """Why it is not known."""
+    age_ms: int | None
+    """Of the oldest quote in the valuation; None where it has none."""
+    balance: float
+    credit: float
+    initial: float
+    equity: float | None
+    profit: float | None
+    """Floating, swap included."""
+    margin: float | None
+    """Our projection; the broker's figure is the truth."""
+    free_margin: float | None
+    margin_level: float | None
+    """Percent; None while there is no margin."""
+    equity_high_water: float
+    drawdown: float | None
+    """High-water mark less equity, at least 0."""
+    drawdown_percent: float | None
+    max_drawdown: float
+    max_drawdown_percent: float
+    max_drawdown_time_msc: int | None
+    ticks: int
+    """Ticks the account was valued on."""
+    halts: tuple[str, ...]
+    nearest_guard: str | None
+    """Of the guards with a floor that is not breached, the one with least of its amount left."""
+    room: float | None
+    """What is measured less the floor of the nearest guard."""
+    room_percent: float | None
+    """That, as percent of the guard's amount."""
+    positions: tuple[PositionView, ...]
+    guards: tuple[GuardView, ...]
+
+
+def snapshot_of(state: AccountState, sight: Sight) -> Snapshot:
+    """The account as it is seen now. Cost: a valuation of its positions."""
+    spec = state.spec
+    quality, reason, age_ms = quality_of(state, sight)
+    valued = missing_quote(spec.market, state.positions, sight.quotes) is None
+    floating = floating_minor(spec.market, state.positions, sight.quotes) if valued else None
+    equity = None
+    if floating is not None:
+        equity = state.balance_minor + state.credit_minor + floating
+    margin = _margin_minor(state, sight) if valued else None
+    level = None
+    if equity is not None and margin:
+        level = percent(100.0 * equity / margin)
+    high_water_minor = minor_of_mark(sight.marks.trackers[0], spec.digits)
+    drawdown = None if equity is None else max(0, high_water_minor - equity)
+    deepest, deepest_percent = published_drawdown(spec, sight.marks)
+    guards = tuple(
+        guard_view(guard, place, state, sight, equity, age_ms)
+        for place, guard in enumerate(spec.guards)
+    )
+    closest = nearest(guards)
+    return Snapshot(
+        server=spec.key.server,
+        login=spec.key.login,
+        currency=spec.market.deposit,
+        mode=spec.mode.value,
+        seq=state.seq,
+        feed_version=sight.feed_version,
+        time_msc=sight.time_msc,
+        quality=quality,
+        reason=reason,
+        age_ms=age_ms,
+        balance=spec.major(state.balance_minor),
+        credit=spec.major(state.credit_minor),
+        initial=spec.major(spec.initial_minor),
+        equity=major_of(state, equity),
+        profit=major_of(state, floating),
+        margin=major_of(state, margin),
+        free_margin=None if equity is None or margin is None else spec.major(equity - margin),
+        margin_level=level,
+        equity_high_water=published_high_water(spec, sight.marks),
+        drawdown=major_of(state, drawdown),
+        drawdown_percent=_share(drawdown, high_water_minor),
+        max_drawdown=deepest,
+        max_drawdown_percent=deepest_percent,
+        max_drawdown_time_msc=sight.marks.max_drawdown_time_msc or None,
+        ticks=sight.marks.ticks,
+        halts=state.halts,
+        nearest_guard=None if closest is None else closest.name,
+        room=None if closest is None else closest.distance,
+        room_percent=None if closest is None else room_percent(closest),
+        positions=_position_views(state, sight.quotes),
+        guards=guards,
+    )
+
+
+def quality_of(state: AccountState, sight: Sight) -> tuple[Quality, str | None, int | None]:
+    """What a valuation is worth now, why it is not worth more, and the age of its oldest quote."""
+    market = state.spec.market
+    needed = [symbol for p in state.positions for symbol in market.needs(p.symbol)]
+    aged = [(sight.ages_ms[symbol], symbol) for symbol in needed if symbol in sight.ages_ms]
+    age_ms, oldest = max(aged, default=(None, ""))
+    if sight.crashed is not None:
+        return Quality.UNKNOWN, f"crashed: {sight.crashed}", age_ms
+    missing = missing_quote(market, state.positions, sight.quotes)
+    if missing is not None:
+        return Quality.UNKNOWN, f"{missing} has no quote yet", age_ms
+    if not state.opened:
+        return Quality.UNKNOWN, "not opened yet", age_ms
+    if age_ms is not None and age_ms > sight.stale_after_ms:
+        return Quality.STALE, f"no quote of {oldest} for {age_ms // 1000} s", age_ms
+    return Quality.KNOWN, None, age_ms
+
+
+def _margin_minor(state: AccountState, sight: Sight) -> int | None:
+    spec = state.spec
+    try:
+        return margin_minor(
+            spec.market,
+            spec.leverage,
+            state.positions,
+            sight.quotes,
+            margin_mode=spec.margin_mode,
+        )
+    except KeyError:  # margin in a currency whose conversion has no quote
+        return None
+
+
+def _position_views(state: AccountState, quotes: Quotes) -> tuple[PositionView, ...]:
+    market = state.spec.market
+    views = []
+    for position in state.positions:
+        quote = quotes.get(position.symbol)
+        price = None
+        if quote is not None:
+            price = quote.bid if position.side is Side.BUY else quote.ask
+        priced = all(symbol in quotes for symbol in market.needs(position.symbol))
+        views.append(
+            PositionView(
+                position_id=position.position_id,
+                ticket=position.ticket or position.position_id,
+                symbol=position.symbol,
+                side=position.side.value,
+                volume_lots=position.volume_lots,
+                open_price=position.open_price,
+                current_price=price,
+                profit=major_of(state, profit_minor(market, position, quotes) if priced else None),
+                swap=state.spec.major(position.swap_minor),
+                stop_loss=position.stop_loss,
+                take_profit=position.take_profit,
+                opened_at_msc=position.opened_at_msc,
+                magic=position.magic,
+                comment=position.comment,
+            )
+        )
+    return tuple(views)
+
+
+def _share(part: int | None, whole: int) -> float | None:
+    return None if part is None or whole <= 0 else percent(100.0 * part / whole)
