@@ -11,13 +11,13 @@ from pathlib import Path
 
 from engine.book import Book, load_book
 from engine.domain.account import AccountState
-from engine.domain.marks import opening_marks
 from engine.domain.records import Record
 from engine.errors import UserError
 from engine.live_replay import run_live
 from engine.marking.feed import Feed
 from engine.marking.ticks import TickStream
 from engine.marking.wakes import MarkingFeed
+from engine.opening import opening_state
 from engine.ports import OpenTicks, plugin
 from engine.replay_loop import ReplayLoop
 from engine.replay_result import Driven, Replay
@@ -146,16 +146,7 @@ def _drive(
 
 def opening_states(book: Book) -> list[AccountState]:
     """The book's accounts before anything happened."""
-    return [
-        AccountState(
-            spec=account.spec,
-            balance_minor=account.balance_minor,
-            credit_minor=account.credit_minor,
-            positions=account.positions,
-            marks=opening_marks(account.spec),
-        )
-        for account in book.accounts
-    ]
+    return [opening_state(account) for account in book.accounts]
 
 
 def _paths(files: Files) -> list[Path]:
