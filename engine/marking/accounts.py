@@ -10,47 +10,48 @@ from engine.marking.columns import (
     DEEPEST,
     DEEPEST_HIGH_WATER,
     DEEPEST_MSC,
+    EXPOSURES,
     EXPOSURES_FROM,
     FLAGS,
     HAS_LEVELS,
     IN_USE,
+    LINES,
     LINES_FROM,
+    NOW,
+    PLAIN_TERMS,
+    SINCE,
+    TERMS,
     TERMS_FROM,
+    TRACKERS,
     TRACKERS_FROM,
+    WAKE_AT_MSC,
+    WALK,
     Columns,
     refresh,
 )
-from engine.marking.rows import NO_LEVELS, check, levels, line_row, opens, terms
+from engine.marking.rows import check, exposure_row, has_levels, line_row, terms
 from engine.marking.runs import Runs, grown
 
 RUNS = (
-    ("seats", "units"),
-    ("exposed", "sides", "opens", "levels"),
-    ("lines",),
-    ("trackers", "before_trackers"),
+    (TERMS_FROM, ("seats", "units")),
+    (EXPOSURES_FROM, ("exposures",)),
+    (LINES_FROM, ("lines",)),
+    (TRACKERS_FROM, ("trackers",)),
 )
-"""The columns of each kind of run, in the order of the first eight columns of `whole`."""
+"""Where in `whole` each kind of run starts, and the columns it is a run of."""
 
 
 def empty_columns(accounts: int) -> Columns:
     """Room for so many accounts with a few terms, exposures, lines and trackers each."""
     few = 4 * accounts
     return Columns(
-        reals=np.zeros((accounts, 8)),
-        whole=np.zeros((accounts, 12), np.int64),
+        reals=np.zeros((accounts, 16)),
+        whole=np.zeros((accounts, 16), np.int64),
         seats=np.zeros((few, 2), np.int32),
         units=np.zeros((few, 2)),
-        exposed=np.zeros((few, 2), np.int32),
-        sides=np.zeros((few, 2)),
-        opens=np.zeros((few, 4)),
-        levels=np.zeros((few, 4)),
+        exposures=np.zeros((few, 12)),
         lines=np.zeros((few, 8)),
-        trackers=np.zeros(few),
-        before=np.zeros((accounts, 8)),
-        before_msc=np.zeros(accounts, np.int64),
-        before_trackers=np.zeros(few),
-        since=np.zeros(accounts, np.int64),
-        walk=np.zeros(accounts, np.int64),
+        trackers=np.zeros((few, 2)),
     )
 
 
@@ -69,7 +70,7 @@ class Accounts:
         self._seat = seat
         self._conversion = conversion
         self._free: list[int] = []
-        self._runs = tuple(Runs(len(getattr(self.columns, names[0]))) for names in RUNS)
+        self._runs = tuple(Runs(len(getattr(self.columns, names[0]))) for _, names in RUNS)
         self._rooms: list[tuple[int, ...]] = []
 
     def take(self) -> int:
@@ -79,8 +80,7 @@ class Accounts:
         self.slots += 1
         self._rooms.append((0, 0, 0, 0))
         if self.slots > len(self.columns.reals):
-            names = ("reals", "whole", "before", "before_msc", "since", "walk")
-            self._grow(names, 2 * len(self.columns.reals))
+            self._grow(("reals", "whole"), 2 * len(self.columns.reals))
         return self.slots - 1
 
     def leave(self, slot: int) -> None:
@@ -94,8 +94,8 @@ class Accounts:
         """Whether the slot holds an account."""
         return 0 <= slot < self.slots and bool(self.columns.whole[slot, FLAGS])
 
-    def put(self, slot: int, watch: Watch, since: int) -> None:
-        """Write the account; `since` is the offset of the first tick it is valued on.
+    def put(self, slot: int, watch: Watch, walk: int, since: int) -> None:
+        """Write the account; `since` is the offset in that walk of the first tick it is valued on.
 
         Everything is checked before anything is written. Costs some ten microseconds.
         """
@@ -115,55 +115,45 @@ class Accounts:
         fixed = watch.base
         for exposure in exposures:
             fixed -= 0.0 if exposure.conversion else exposure.cost
-        flags = IN_USE
-        flags |= CONVERTS if len(plain) < len(rows) else 0
-        flags |= HAS_LEVELS if any(levels(e) != NO_LEVELS for e in exposures) else 0
-        columns = self.columns
-        columns.whole[slot, 1:8:2] = sizes
-        columns.whole[slot, 8:] = (
-            len(plain),
-            flags,
-            min(watch.wake_at_msc, 2**62),
-            marks.max_drawdown_time_msc,
+        columns, whole = self.columns, self.columns.whole[slot]
+        whole[TERMS], whole[EXPOSURES], whole[LINES], whole[TRACKERS] = sizes
+        whole[PLAIN_TERMS] = len(plain)
+        whole[FLAGS] = (
+            IN_USE
+            | (CONVERTS if len(plain) < len(rows) else 0)
+            | (HAS_LEVELS if any(has_levels(exposure) for exposure in exposures) else 0)
         )
+        whole[WAKE_AT_MSC] = min(watch.wake_at_msc, 2**62)
+        whole[DEEPEST_MSC] = marks.max_drawdown_time_msc
+        whole[SINCE], whole[WALK] = since, -walk
         columns.reals[slot, :2] = fixed, watch.rounding_bound
-        columns.reals[slot, DEEPEST:] = marks.max_drawdown, marks.max_drawdown_high_water
-        self._write_runs(slot, rows, list(zip(seats, rates, strict=True)), watch)
-        columns.since[slot] = since
-        columns.walk[slot] = -1
-        refresh(columns, slot)
-
-    def _write_runs(
-        self,
-        slot: int,
-        rows: list[tuple[int, int, float, float]],
-        exposed: list[tuple[int, int]],
-        watch: Watch,
-    ) -> None:
-        columns, exposures, trackers = self.columns, watch.exposures, watch.marks.trackers
-        starts = columns.whole[slot, :8:2].tolist()
+        columns.reals[slot, DEEPEST : DEEPEST + 2] = (
+            marks.max_drawdown,
+            marks.max_drawdown_high_water,
+        )
+        starts = [int(whole[start]) for start, _ in RUNS]
         if rows:
-            mine = slice(starts[0], starts[0] + len(rows))
-            columns.seats[mine] = [row[:2] for row in rows]
-            columns.units[mine] = [row[2:] for row in rows]
+            columns.seats[starts[0] : starts[0] + sizes[0]] = [row[:2] for row in rows]
+            columns.units[starts[0] : starts[0] + sizes[0]] = [row[2:] for row in rows]
         if exposures:
-            mine = slice(starts[1], starts[1] + len(exposures))
-            columns.exposed[mine] = exposed
-            columns.sides[mine] = [(e.long_units, e.short_units) for e in exposures]
-            columns.opens[mine] = [opens(e) for e in exposures]
-            columns.levels[mine] = [levels(e) for e in exposures]
+            columns.exposures[starts[1] : starts[1] + sizes[1]] = [
+                exposure_row(exposure, seat, rate)
+                for exposure, seat, rate in zip(exposures, seats, rates, strict=True)
+            ]
         if watch.lines:
-            mine = slice(starts[2], starts[2] + len(watch.lines))
-            columns.lines[mine] = [line_row(line) for line in watch.lines]
-        columns.trackers[starts[3] : starts[3] + len(trackers)] = trackers
+            columns.lines[starts[2] : starts[2] + sizes[2]] = [
+                line_row(line) for line in watch.lines
+            ]
+        columns.trackers[starts[3] : starts[3] + sizes[3], NOW] = marks.trackers
+        refresh(columns.reals, columns.whole, columns.lines, columns.trackers, slot)
 
     def marks(self, slot: int, ticks: int) -> Marks:
         """The account's marks as they stand in the columns."""
         columns = self.columns
         whole, real = columns.whole[slot].tolist(), columns.reals[slot].tolist()
-        first, count = whole[TRACKERS_FROM], whole[TRACKERS_FROM + 1]
+        first, count = whole[TRACKERS_FROM], whole[TRACKERS]
         return Marks(
-            trackers=tuple(columns.trackers[first : first + count].tolist()),
+            trackers=tuple(columns.trackers[first : first + count, NOW].tolist()),
             max_drawdown=real[DEEPEST],
             max_drawdown_high_water=real[DEEPEST_HIGH_WATER],
             max_drawdown_time_msc=whole[DEEPEST_MSC],
@@ -175,14 +165,14 @@ class Accounts:
         held = self._rooms[slot]
         if held == rooms:
             return
-        for kind, column in enumerate((TERMS_FROM, EXPOSURES_FROM, LINES_FROM, TRACKERS_FROM)):
+        for kind, (start, names) in enumerate(RUNS):
             if held[kind] == rooms[kind]:
                 continue
             runs = self._runs[kind]
             if held[kind]:
-                runs.leave(int(self.columns.whole[slot, column]), held[kind])
-            self.columns.whole[slot, column] = runs.take(rooms[kind]) if rooms[kind] else 0
-            self._grow(RUNS[kind], runs.rows)
+                runs.leave(int(self.columns.whole[slot, start]), held[kind])
+            self.columns.whole[slot, start] = runs.take(rooms[kind]) if rooms[kind] else 0
+            self._grow(names, runs.rows)
         self._rooms[slot] = rooms
 
     def _grow(self, names: tuple[str, ...], rows: int) -> None:

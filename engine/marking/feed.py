@@ -8,12 +8,14 @@ import numpy as np
 from engine.domain.quotes import Quote
 from engine.domain.watch import Leg, Marks, Watch
 from engine.marking.accounts import Accounts
+from engine.marking.columns import SINCE, WALK, recall
 from engine.marking.kernel import run, run_all
 from engine.marking.prices import (
     NEVER_TICKED,
     ROWS,
     SMALL,
     empty_prices,
+    empty_tape,
     last_tick_of,
     take_batch,
     take_rate,
@@ -21,7 +23,7 @@ from engine.marking.prices import (
 )
 from engine.marking.ticks import TickBatch
 from engine.marking.wakes import Wake
-from engine.marking.walk import mark_at, recall, value_tick
+from engine.marking.walk import mark_at, value_tick
 
 MAX_TICKS = 1024
 
@@ -42,6 +44,7 @@ class Feed:
         self._settle = settle
         self._seats = {symbol: row for row, symbol in enumerate(self.symbols)}
         self._prices = empty_prices(len(self.symbols), 4, max_ticks)
+        self._tape = empty_tape(len(self.symbols), 4)
         self._rates: dict[tuple[Leg, ...], int] = {}
         self._accounts = Accounts(self._seat, self._rate)
         # By slot: ticks in the marks it was put with; ticks walked by then; how often it was put
@@ -91,10 +94,10 @@ class Feed:
         waiting = self._walking and self._pending[slot] == self._now
         ticks = self._ticks_given[slot] + self._walked() - self._walked_then[slot] - waiting
         columns = self._accounts.columns
-        if not self._walking or waiting or columns.walk[slot] != self._walk:
+        if not self._walking or waiting or columns.whole[slot, WALK] != self._walk:
             return self._accounts.marks(slot, ticks)
-        recall(columns, slot)
-        self._run(slot, int(columns.since[slot]), self._now + 1)
+        recall(columns.reals, columns.whole, columns.trackers, slot)
+        self._run(slot, int(columns.whole[slot, SINCE]), self._now + 1)
         marks = self._accounts.marks(slot, ticks)
         self._run(slot, self._now + 1, len(self._times))
         return marks
@@ -129,7 +132,7 @@ class Feed:
         # Copies, for the kernel is compiled for arrays that are contiguous and may be written.
         times, ticks = np.array(batch.time_msc, np.int64), np.array(batch.symbol, np.int32)
         bids, asks = np.array(batch.bid, np.float64), np.array(batch.ask, np.float64)
-        refused = take_batch(self._prices, times, ticks, bids, asks)
+        refused = take_batch(self._prices, self._tape, times, ticks, bids, asks)
         assert refused < 0, f"tick {refused} of the batch may not be valued"
         self._walked_before += len(self._times)
         self._times, self._ticks = times, ticks
@@ -203,12 +206,12 @@ class Feed:
         columns, now = self._accounts.columns, self._now
         mark = mark_at(columns, self._prices, slot, now)
         value_tick(columns, slot, mark, self._times[now], self._walk)
-        columns.since[slot] = now + 1
-        columns.walk[slot] = -1
+        columns.whole[slot, SINCE] = now + 1
+        columns.whole[slot, WALK] = -self._walk
         self._run_on(slot)
 
     def _write(self, slot: int, watch: Watch) -> None:
-        self._accounts.put(slot, watch, self._now + 1 if self._walking else 0)
+        self._accounts.put(slot, watch, self._walk, self._now + 1)
         self._ticks_given[slot] = watch.marks.ticks
         self._walked_then[slot] = self._walked()
         self._version[slot] += 1
@@ -223,11 +226,11 @@ class Feed:
     def _quoted_msc(self, row: int) -> int:
         """The time of the quote of now, `NEVER_TICKED` when there is none."""
         tick = last_tick_of(self._ticks, row, self._now)
-        return int(self._times[tick]) if tick >= 0 else int(self._prices.before_msc[row])
+        return int(self._times[tick]) if tick >= 0 else int(self._tape.before_msc[row])
 
     def _seat(self, symbol: str) -> int:
         row = self._seats[symbol]
-        quoted = self._prices.before_msc[row] != NEVER_TICKED
+        quoted = self._tape.before_msc[row] != NEVER_TICKED
         assert quoted or self._quoted_msc(row) != NEVER_TICKED, f"{symbol} has no quote yet"
         return row
 
@@ -238,9 +241,9 @@ class Feed:
         seats = [(self._seat(leg.symbol), int(leg.inverse)) for leg in conversion]
         row = len(self._rates)
         if row == len(self._prices.legs):
-            self._prices = with_conversions(self._prices, 2 * row)
+            self._prices, self._tape = with_conversions(self._prices, self._tape, 2 * row)
         self._prices.legs[row, : 2 * len(seats)] = np.array(seats).ravel()
-        self._prices.clock[2] = row + 1
-        take_rate(self._prices, row, self._ticks)
+        self._tape.clock[2] = row + 1
+        take_rate(self._prices, self._tape, row, self._ticks)
         self._rates[conversion] = row
         return row

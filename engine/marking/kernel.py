@@ -23,8 +23,8 @@ def is_settled(columns: Columns, prices: Prices, slot: int, block: int, last_msc
     return calm and not may_be_called(columns, prices, slot, block, last_msc)
 
 
-@bare
-def run(
+@inlined
+def _run(
     columns: Columns,
     prices: Prices,
     times: Int64s,
@@ -65,6 +65,22 @@ def run(
 
 
 @bare
+def run(
+    columns: Columns,
+    prices: Prices,
+    times: Int64s,
+    slot: int,
+    start: int,
+    stop: int,
+    walk: int,
+    settle: bool,
+    room: Floats,
+) -> int:
+    """Value one account on the ticks from `start` to `stop`; see `_run`."""
+    return _run(columns, prices, times, slot, start, stop, walk, settle, room)
+
+
+@bare
 def run_all(
     columns: Columns,
     prices: Prices,
@@ -82,8 +98,7 @@ def run_all(
     count = 0
     for slot in range(slots):
         if columns.whole[slot, FLAGS] != 0:
-            columns.since[slot] = 0
-            offset = run(columns, prices, times, slot, 0, len(times), walk, settle, room)
+            offset = _run(columns, prices, times, slot, 0, len(times), walk, settle, room)
             if offset >= 0:
                 woken[count, 0] = offset
                 woken[count, 1] = slot

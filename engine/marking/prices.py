@@ -28,7 +28,8 @@ RATE_MIN, RATE_MAX, SIDE_ERROR_MIN, SIDE_ERROR_MAX = range(4)
 
 
 class Prices(NamedTuple):
-    """The arrays, for S symbols, C conversions, b small blocks and B blocks of all three sizes."""
+    """What accounts are valued on, for S symbols, C conversions, b small blocks and B blocks of
+    all three sizes."""
 
     quotes: Floats
     """(b, 3 S, SMALL)"""
@@ -41,6 +42,11 @@ class Prices(NamedTuple):
     """(B, C, 4)"""
     legs: Int64s
     """(C, 4): symbol and 1 when inverse, of the first and of the second leg; symbol -1: none."""
+
+
+class Tape(NamedTuple):
+    """What is known of the symbols from one batch to the next."""
+
     last: Floats
     """(S, 2): bid and ask of the last tick, NaN before the first."""
     last_msc: Int64s
@@ -72,6 +78,12 @@ def empty_prices(symbols: int, conversions: int, max_ticks: int) -> Prices:
         spans=np.full((blocks, 2 * ROWS * symbols), np.nan),
         rate_spans=np.full((blocks, conversions, 4), np.nan),
         legs=np.full((conversions, 4), -1, np.int64),
+    )
+
+
+def empty_tape(symbols: int, conversions: int) -> Tape:
+    """Before the first tick."""
+    return Tape(
         last=np.full((symbols, 2), np.nan),
         last_msc=np.full(symbols, NEVER_TICKED, np.int64),
         before_msc=np.full(symbols, NEVER_TICKED, np.int64),
@@ -83,29 +95,24 @@ def empty_prices(symbols: int, conversions: int, max_ticks: int) -> Prices:
     )
 
 
-def with_conversions(prices: Prices, conversions: int) -> Prices:
-    """The same prices with room for more conversions."""
+def with_conversions(prices: Prices, tape: Tape, conversions: int) -> tuple[Prices, Tape]:
+    """The same with room for more conversions."""
     wider = empty_prices(0, conversions, len(prices.quotes) * SMALL)
+    still = np.zeros(conversions, np.int64)
     held = len(prices.legs)
     wider.rates[:, :held] = prices.rates
     wider.rate_spans[:, :held] = prices.rate_spans
     wider.legs[:held] = prices.legs
-    wider.rate_still[:held] = prices.rate_still
-    return prices._replace(
-        rates=wider.rates,
-        rate_spans=wider.rate_spans,
-        legs=wider.legs,
-        rate_still=wider.rate_still,
-    )
+    still[:held] = tape.rate_still
+    wider = wider._replace(quotes=prices.quotes, spans=prices.spans)
+    return wider, tape._replace(rate_still=still)
 
 
 @bare
-def first_refused(
-    prices: Prices, time_msc: Int64s, symbol: Int32s, bid: Floats, ask: Floats
-) -> int:
+def first_refused(tape: Tape, time_msc: Int64s, symbol: Int32s, bid: Floats, ask: Floats) -> int:
     """Offset of the first tick that may not be valued, or -1: a reader drops such ticks."""
-    before = prices.clock[0]
-    symbols = len(prices.last)
+    before = tape.clock[0]
+    symbols = len(tape.last)
     for t in range(len(time_msc)):
         fine = bid[t] > 0.0 and ask[t] >= bid[t] and ask[t] < np.inf
         if not (fine and time_msc[t] >= before and 0 <= symbol[t] < symbols):
@@ -115,20 +122,22 @@ def first_refused(
 
 
 @bare
-def take_batch(prices: Prices, time_msc: Int64s, symbol: Int32s, bid: Floats, ask: Floats) -> int:
+def take_batch(
+    prices: Prices, tape: Tape, time_msc: Int64s, symbol: Int32s, bid: Floats, ask: Floats
+) -> int:
     """Lay out a batch; -1, or the offset of a tick that is refused, and then nothing is changed.
 
     Costs a few steps a tick and a step a symbol: a symbol that does not tick is filled in once.
     """
-    refused = first_refused(prices, time_msc, symbol, bid, ask)
+    refused = first_refused(tape, time_msc, symbol, bid, ask)
     ticks = len(time_msc)
     if refused >= 0 or ticks == 0:
         return refused
-    last, filled, moving = prices.last, prices.filled, prices.moving
+    last, filled, moving = tape.last, tape.filled, tape.moving
     symbols = len(last)
     smalls = (ticks + SMALL - 1) // SMALL
     for s in range(symbols):
-        prices.before_msc[s] = prices.last_msc[s]
+        tape.before_msc[s] = tape.last_msc[s]
         filled[s] = -1
     movers = 0
     for t in range(ticks):
@@ -155,23 +164,23 @@ def take_batch(prices: Prices, time_msc: Int64s, symbol: Int32s, bid: Floats, as
             ask[start:stop],
         )
     for t in range(ticks):
-        prices.last_msc[symbol[t]] = time_msc[t]
+        tape.last_msc[symbol[t]] = time_msc[t]
     for s in range(symbols):
         if filled[s] >= 0:
-            prices.still[s] = 0
+            tape.still[s] = 0
             _widen(prices.spans[:, 2 * ROWS * s : 2 * ROWS * (s + 1)], len(prices.quotes), smalls)
-        elif prices.still[s] < smalls:
-            _hold(prices, s, smalls)
-    prices.clock[0] = time_msc[ticks - 1]
-    prices.clock[1] = ticks
-    for c in range(prices.clock[2]):
+        elif tape.still[s] < smalls:
+            _hold(prices, tape, s, smalls)
+    tape.clock[0] = time_msc[ticks - 1]
+    tape.clock[1] = ticks
+    for c in range(tape.clock[2]):
         first, second = prices.legs[c, 0], prices.legs[c, 2]
         if filled[first] >= 0 or (second >= 0 and filled[second] >= 0):
-            take_rate(prices, c, symbol)
-            prices.rate_still[c] = 0
-        elif prices.rate_still[c] < smalls:
-            take_rate(prices, c, symbol[:0])
-            prices.rate_still[c] = smalls
+            take_rate(prices, tape, c, symbol)
+            tape.rate_still[c] = 0
+        elif tape.rate_still[c] < smalls:
+            take_rate(prices, tape, c, symbol[:0])
+            tape.rate_still[c] = smalls
     return -1
 
 
@@ -231,14 +240,14 @@ def _stretch_span(spans: Floats, s: int, bid: float, ask: float) -> None:
 
 
 @bare
-def _hold(prices: Prices, s: int, smalls: int) -> None:
+def _hold(prices: Prices, tape: Tape, s: int, smalls: int) -> None:
     """Fill in a symbol that does not tick."""
-    bid, ask = prices.last[s, 0], prices.last[s, 1]
-    for b in range(prices.still[s], smalls):
+    bid, ask = tape.last[s, 0], tape.last[s, 1]
+    for b in range(tape.still[s], smalls):
         _carry(prices.quotes[b], s, 0, SMALL, bid, ask)
         _start_span(prices.spans[b], s, bid, ask)
     _widen(prices.spans[:, 2 * ROWS * s : 2 * ROWS * (s + 1)], len(prices.quotes), smalls)
-    prices.still[s] = smalls
+    tape.still[s] = smalls
 
 
 @bare
@@ -264,16 +273,18 @@ def _widen(spans: Floats, first_wide: int, smalls: int) -> None:
 
 
 @bare
-def mid_and_side_error(prices: Prices, c: int, t: int) -> tuple[float, float]:
-    """The rate at mid as of tick `t`, and how far the rate by side may lie from it."""
+def mid_and_side_error(
+    quotes: Floats, legs: Int64s, c: int, block: int, t: int
+) -> tuple[float, float]:
+    """The rate at mid as of tick `t` of the block, and how far the rate by side may lie from it."""
     mid, bid, ask = 1.0, 1.0, 1.0
     for leg in range(0, 4, 2):
-        s = prices.legs[c, leg]
+        s = legs[c, leg]
         if s >= 0:
-            leg_bid = prices.quotes[t // SMALL, ROWS * s + BID, t % SMALL]
-            leg_ask = prices.quotes[t // SMALL, ROWS * s + ASK, t % SMALL]
+            leg_bid = quotes[block, ROWS * s + BID, t]
+            leg_ask = quotes[block, ROWS * s + ASK, t]
             leg_mid = (leg_bid + leg_ask) / 2.0
-            if prices.legs[c, leg + 1] != 0:
+            if legs[c, leg + 1] != 0:
                 mid *= 1.0 / leg_mid
                 bid *= 1.0 / leg_ask
                 ask *= 1.0 / leg_bid
@@ -285,18 +296,18 @@ def mid_and_side_error(prices: Prices, c: int, t: int) -> tuple[float, float]:
 
 
 @bare
-def take_rate(prices: Prices, c: int, symbol: Int32s) -> None:
+def take_rate(prices: Prices, tape: Tape, c: int, symbol: Int32s) -> None:
     """Fill in a conversion; `symbol` is that of every tick, or empty when none is of its legs."""
-    smalls = (prices.clock[1] + SMALL - 1) // SMALL
+    smalls = (tape.clock[1] + SMALL - 1) // SMALL
     first, second = prices.legs[c, 0], prices.legs[c, 2]
-    rate, error = mid_and_side_error(prices, c, 0)
+    rate, error = mid_and_side_error(prices.quotes, prices.legs, c, 0, 0)
     for b in range(smalls):
         span = prices.rate_spans[b, c]
         span[RATE_MIN] = span[RATE_MAX] = rate
         span[SIDE_ERROR_MIN] = span[SIDE_ERROR_MAX] = error
         for t in range(b * SMALL, (b + 1) * SMALL):
             if t < len(symbol) and (symbol[t] == first or symbol[t] == second):
-                rate, error = mid_and_side_error(prices, c, t)
+                rate, error = mid_and_side_error(prices.quotes, prices.legs, c, b, t % SMALL)
                 span[RATE_MIN] = min(span[RATE_MIN], rate)
                 span[RATE_MAX] = max(span[RATE_MAX], rate)
                 span[SIDE_ERROR_MAX] = max(span[SIDE_ERROR_MAX], error)

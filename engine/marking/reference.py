@@ -84,12 +84,12 @@ def gross_profit(exposure: Exposure, quote: Quote) -> float:
 
 def error_bound(watch: Watch, quotes: Quotes) -> float:
     """The MT5-exact equity is at most this far from the mark."""
-    bound = watch.rounding_bound
+    bound = 0.0
     for exposure in watch.exposures:
         if exposure.conversion:
             gross = gross_profit(exposure, quotes[exposure.symbol])
             bound += gross * side_error(exposure.conversion, quotes)
-    return bound
+    return watch.rounding_bound + bound
 
 
 def height(line: Line, trackers: tuple[float, ...]) -> float:

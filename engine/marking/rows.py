@@ -31,24 +31,34 @@ def terms(exposure: Exposure, seat: int) -> Iterator[tuple[int, float, float]]:
         yield 2 * (ROWS * seat + SPREAD) + 1, -hedged_units, cost
 
 
-def opens(exposure: Exposure) -> tuple[float, float, float, float]:
-    """The row of `opens`."""
+def exposure_row(exposure: Exposure, seat: int, rate: int) -> tuple[float, ...]:
+    """The row of `exposures`."""
     return (
+        seat,
+        rate,
+        exposure.long_units,
+        exposure.short_units,
         exposure.long_open_min,
         exposure.long_open_max,
         exposure.short_open_min,
         exposure.short_open_max,
+        *levels(exposure),
     )
 
 
 def levels(exposure: Exposure) -> tuple[float, float, float, float]:
-    """The row of `levels`."""
+    """The price levels, as in the row of `exposures`."""
     return (
         exposure.wake_bid_at_or_below,
         exposure.wake_bid_at_or_above,
         exposure.wake_ask_at_or_below,
         exposure.wake_ask_at_or_above,
     )
+
+
+def has_levels(exposure: Exposure) -> bool:
+    """Whether any price level wakes the account."""
+    return levels(exposure) != NO_LEVELS
 
 
 def line_row(line: Line) -> tuple[float, ...]:

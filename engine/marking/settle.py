@@ -8,8 +8,13 @@ Comparisons are written so that what is not provably fine (a NaN) is not settled
 import numpy as np
 
 from engine.marking.columns import (
+    ASK_ABOVE,
+    ASK_BELOW,
+    BID_ABOVE,
+    BID_BELOW,
     CAP,
     CEILING,
+    CONVERSION,
     CONVERTS,
     DEEPEST,
     EXPOSURES,
@@ -21,12 +26,20 @@ from engine.marking.columns import (
     HIGH_WATER,
     LINES,
     LINES_FROM,
+    LONG_MAX,
+    LONG_MIN,
+    LONG_UNITS,
     LOW,
+    NOW,
     PLAIN_TERMS,
     RATE,
     ROUNDING,
+    SHORT_MAX,
+    SHORT_MIN,
+    SHORT_UNITS,
     SLACK,
     SPAN,
+    SYMBOL,
     TERMS,
     TERMS_FROM,
     TRACKER,
@@ -49,6 +62,7 @@ from engine.marking.prices import (
     SIDE_ERROR_MAX,
     Prices,
 )
+from engine.marking.ticks import Floats, Int64s
 
 
 @inlined
@@ -77,27 +91,33 @@ def largest_bound(columns: Columns, prices: Prices, slot: int, block: int) -> fl
     """The largest error bound of any tick of the block."""
     bound = float(columns.reals[slot, ROUNDING])
     if columns.whole[slot, FLAGS] & CONVERTS != 0:
-        bound = _converted_bound(columns, prices, slot, block)
+        bound += _conversion_bound(
+            columns.whole, columns.exposures, prices.spans, prices.rate_spans, slot, block
+        )
     return bound
 
 
 @bare
-def _converted_bound(columns: Columns, prices: Prices, slot: int, block: int) -> float:
-    bound = float(columns.reals[slot, ROUNDING])
-    first = columns.whole[slot, EXPOSURES_FROM]
-    for k in range(first, first + columns.whole[slot, EXPOSURES]):
-        s, c = columns.exposed[k, 0], columns.exposed[k, 1]
+def _conversion_bound(
+    whole: Int64s, exposures: Floats, spans: Floats, rate_spans: Floats, slot: int, block: int
+) -> float:
+    bound = 0.0
+    first = whole[slot, EXPOSURES_FROM]
+    for k in range(first, first + whole[slot, EXPOSURES]):
+        c = np.int64(exposures[k, CONVERSION])
         if c >= 0:
-            long_units, short_units = columns.sides[k, 0], columns.sides[k, 1]
-            opened = columns.opens[k]
-            bid, ask = 2 * (ROWS * s + BID), 2 * (ROWS * s + ASK)
-            span = prices.spans[block]
+            bid = 2 * (ROWS * np.int64(exposures[k, SYMBOL]) + BID)
+            ask = 2 * (ROWS * np.int64(exposures[k, SYMBOL]) + ASK)
             gross = 0.0
-            if long_units > 0.0:
-                gross += long_units * max(span[bid + 1] - opened[0], opened[1] - span[bid])
-            if short_units > 0.0:
-                gross += short_units * max(span[ask + 1] - opened[2], opened[3] - span[ask])
-            bound += gross * prices.rate_spans[block, c, SIDE_ERROR_MAX]
+            if exposures[k, LONG_UNITS] > 0.0:
+                above = spans[block, bid + 1] - exposures[k, LONG_MIN]
+                below = exposures[k, LONG_MAX] - spans[block, bid]
+                gross += exposures[k, LONG_UNITS] * max(above, below)
+            if exposures[k, SHORT_UNITS] > 0.0:
+                above = spans[block, ask + 1] - exposures[k, SHORT_MIN]
+                below = exposures[k, SHORT_MAX] - spans[block, ask]
+                gross += exposures[k, SHORT_UNITS] * max(above, below)
+            bound += gross * rate_spans[block, c, SIDE_ERROR_MAX]
     return bound
 
 
@@ -106,22 +126,25 @@ def may_be_called(columns: Columns, prices: Prices, slot: int, block: int, last_
     """Whether the wake time or a price level may be reached within the block."""
     called = not last_msc < columns.whole[slot, WAKE_AT_MSC]
     if columns.whole[slot, FLAGS] & HAS_LEVELS != 0:
-        called = called or _may_reach_level(columns, prices, slot, block)
+        called = called or _may_reach_level(
+            columns.whole, columns.exposures, prices.spans, slot, block
+        )
     return called
 
 
 @bare
-def _may_reach_level(columns: Columns, prices: Prices, slot: int, block: int) -> bool:
-    first = columns.whole[slot, EXPOSURES_FROM]
-    for k in range(first, first + columns.whole[slot, EXPOSURES]):
-        s = columns.exposed[k, 0]
-        bid, ask = 2 * (ROWS * s + BID), 2 * (ROWS * s + ASK)
-        level, span = columns.levels[k], prices.spans[block]
+def _may_reach_level(
+    whole: Int64s, exposures: Floats, spans: Floats, slot: int, block: int
+) -> bool:
+    first = whole[slot, EXPOSURES_FROM]
+    for k in range(first, first + whole[slot, EXPOSURES]):
+        bid = 2 * (ROWS * np.int64(exposures[k, SYMBOL]) + BID)
+        ask = 2 * (ROWS * np.int64(exposures[k, SYMBOL]) + ASK)
         if not (
-            span[bid] > level[0]
-            and span[bid + 1] < level[1]
-            and span[ask] > level[2]
-            and span[ask + 1] < level[3]
+            spans[block, bid] > exposures[k, BID_BELOW]
+            and spans[block, bid + 1] < exposures[k, BID_ABOVE]
+            and spans[block, ask] > exposures[k, ASK_BELOW]
+            and spans[block, ask + 1] < exposures[k, ASK_ABOVE]
         ):
             return True
     return False
@@ -139,27 +162,28 @@ def is_calm(columns: Columns, slot: int, worst: float, best: float, bound: float
 
 
 @bare
-def lines_within(columns: Columns, slot: int, best: float) -> tuple[float, float]:
+def lines_within(
+    whole: Int64s, lines: Floats, trackers: Floats, slot: int, best: float
+) -> tuple[float, float]:
     """The highest a lower line and the lowest an upper one gets while trackers rise to `best`.
 
     Each of the two parts of a line is monotone in its tracker: it is extreme at one end.
     """
     low, high = -np.inf, np.inf
-    first = columns.whole[slot, LINES_FROM]
-    trackers_from = columns.whole[slot, TRACKERS_FROM]
-    for k in range(first, first + columns.whole[slot, LINES]):
-        line = columns.lines[k]
-        start = 0.0
-        if line[TRACKER] >= 0.0:
-            start = columns.trackers[trackers_from + np.int64(line[TRACKER])]
-        stop = best if line[TRACKER] >= 0.0 and best > start else start
-        straight = line[P] * start, line[P] * stop
+    first = whole[slot, LINES_FROM]
+    trackers_from = whole[slot, TRACKERS_FROM]
+    for k in range(first, first + whole[slot, LINES]):
+        start = stop = 0.0
+        if lines[k, TRACKER] >= 0.0:
+            start = trackers[trackers_from + np.int64(lines[k, TRACKER]), NOW]
+            stop = max(start, best)
+        straight = lines[k, P] * start, lines[k, P] * stop
         bent = (
-            line[Q] * min(line[A] * start + line[B], line[CAP]),
-            line[Q] * min(line[A] * stop + line[B], line[CAP]),
+            lines[k, Q] * min(lines[k, A] * start + lines[k, B], lines[k, CAP]),
+            lines[k, Q] * min(lines[k, A] * stop + lines[k, B], lines[k, CAP]),
         )
-        if line[WAKES_ABOVE] != 0.0:
-            high = min(high, min(straight) + min(bent) - line[SLACK])
+        if lines[k, WAKES_ABOVE] != 0.0:
+            high = min(high, min(straight) + min(bent) - lines[k, SLACK])
         else:
-            low = max(low, max(straight) + max(bent) + line[SLACK])
+            low = max(low, max(straight) + max(bent) + lines[k, SLACK])
     return low, high

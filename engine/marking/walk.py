@@ -1,12 +1,19 @@
 """Walks an account tick by tick through a block that could not be settled.
 
 The marks of all ticks of the block are taken at once, vectorised over time, each one summed from
-scratch in the order of the exposures: nothing is carried from tick to tick that could drift, and
-a hedged account is netted before it is looked at.
+scratch in the order of the terms: nothing is carried from tick to tick that could drift, and a
+hedged account is netted before it is looked at.
 """
 
+import numpy as np
+
 from engine.marking.columns import (
+    ASK_ABOVE,
+    ASK_BELOW,
+    BID_ABOVE,
+    BID_BELOW,
     CEILING,
+    CONVERSION,
     CONVERTS,
     DEEPEST,
     DEEPEST_HIGH_WATER,
@@ -18,19 +25,25 @@ from engine.marking.columns import (
     HAS_LEVELS,
     HIGH,
     HIGH_WATER,
+    LONG_MAX,
+    LONG_MIN,
+    LONG_UNITS,
     LOW,
     PLAIN_TERMS,
     RATE,
     ROUNDING,
+    SHORT_MAX,
+    SHORT_MIN,
+    SHORT_UNITS,
     SPAN,
+    SYMBOL,
     TERMS,
     TERMS_FROM,
-    TRACKERS,
-    TRACKERS_FROM,
     WAKE_AT_MSC,
     Columns,
     nearest_lines,
-    refresh,
+    raise_trackers,
+    remember,
 )
 from engine.marking.compiling import bare, inlined
 from engine.marking.prices import ASK, BID, ROWS, SMALL, Prices, mid_and_side_error
@@ -54,90 +67,59 @@ def mark_at(columns: Columns, prices: Prices, slot: int, t: int) -> float:
 
 
 @bare
-def bound_at(columns: Columns, prices: Prices, slot: int, t: int) -> float:
-    """How far the exact equity may lie from the mark as of tick `t`."""
-    bound = float(columns.reals[slot, ROUNDING])
-    if columns.whole[slot, FLAGS] & CONVERTS == 0:
-        return bound
-    quotes = prices.quotes[t // SMALL]
-    first = columns.whole[slot, EXPOSURES_FROM]
-    for k in range(first, first + columns.whole[slot, EXPOSURES]):
-        s, c = columns.exposed[k, 0], columns.exposed[k, 1]
+def conversion_bound_at(
+    whole: Int64s, exposures: Floats, quotes: Floats, legs: Int64s, slot: int, t: int
+) -> float:
+    """How far conversion by side may take the exact equity from the mark as of tick `t`."""
+    bound = 0.0
+    block, column = t // SMALL, t % SMALL
+    first = whole[slot, EXPOSURES_FROM]
+    for k in range(first, first + whole[slot, EXPOSURES]):
+        c = int(exposures[k, CONVERSION])
         if c >= 0:
-            long_units, short_units = columns.sides[k, 0], columns.sides[k, 1]
-            opened = columns.opens[k]
-            bid, ask = quotes[ROWS * s + BID, t % SMALL], quotes[ROWS * s + ASK, t % SMALL]
+            row = ROWS * np.int64(exposures[k, SYMBOL])
+            bid, ask = quotes[block, row + BID, column], quotes[block, row + ASK, column]
             gross = 0.0
-            if long_units > 0.0:
-                gross += long_units * max(bid - opened[0], opened[1] - bid)
-            if short_units > 0.0:
-                gross += short_units * max(ask - opened[2], opened[3] - ask)
-            bound += gross * mid_and_side_error(prices, c, t)[1]
+            if exposures[k, LONG_UNITS] > 0.0:
+                away = max(bid - exposures[k, LONG_MIN], exposures[k, LONG_MAX] - bid)
+                gross += exposures[k, LONG_UNITS] * away
+            if exposures[k, SHORT_UNITS] > 0.0:
+                away = max(ask - exposures[k, SHORT_MIN], exposures[k, SHORT_MAX] - ask)
+                gross += exposures[k, SHORT_UNITS] * away
+            bound += gross * mid_and_side_error(quotes, legs, c, block, column)[1]
     return bound
 
 
 @bare
-def is_called(columns: Columns, prices: Prices, slot: int, t: int, time_msc: int) -> bool:
-    """Whether the wake time or a price level is reached as of tick `t`."""
-    if not time_msc < columns.whole[slot, WAKE_AT_MSC]:
-        return True
-    if columns.whole[slot, FLAGS] & HAS_LEVELS != 0:
-        first = columns.whole[slot, EXPOSURES_FROM]
-        for k in range(first, first + columns.whole[slot, EXPOSURES]):
-            level, row = columns.levels[k], ROWS * columns.exposed[k, 0]
-            bid = prices.quotes[t // SMALL, row + BID, t % SMALL]
-            ask = prices.quotes[t // SMALL, row + ASK, t % SMALL]
-            if not (bid > level[0] and bid < level[1] and ask > level[2] and ask < level[3]):
-                return True
+def reaches_level_at(whole: Int64s, exposures: Floats, quotes: Floats, slot: int, t: int) -> bool:
+    """Whether a price level is reached as of tick `t`."""
+    first = whole[slot, EXPOSURES_FROM]
+    for k in range(first, first + whole[slot, EXPOSURES]):
+        row = ROWS * np.int64(exposures[k, SYMBOL])
+        bid = quotes[t // SMALL, row + BID, t % SMALL]
+        ask = quotes[t // SMALL, row + ASK, t % SMALL]
+        if not (
+            bid > exposures[k, BID_BELOW]
+            and bid < exposures[k, BID_ABOVE]
+            and ask > exposures[k, ASK_BELOW]
+            and ask < exposures[k, ASK_ABOVE]
+        ):
+            return True
     return False
-
-
-@bare
-def remember(columns: Columns, slot: int, walk: int) -> None:
-    """Keep the marks as they were before this walk, once, before they change."""
-    if columns.walk[slot] == walk:
-        return
-    columns.walk[slot] = walk
-    for k in range(columns.reals.shape[1]):
-        columns.before[slot, k] = columns.reals[slot, k]
-    columns.before_msc[slot] = columns.whole[slot, DEEPEST_MSC]
-    first = columns.whole[slot, TRACKERS_FROM]
-    for k in range(first, first + columns.whole[slot, TRACKERS]):
-        columns.before_trackers[k] = columns.trackers[k]
-
-
-@bare
-def recall(columns: Columns, slot: int) -> None:
-    """Put the marks back to where `remember` found them."""
-    for k in range(columns.reals.shape[1]):
-        columns.reals[slot, k] = columns.before[slot, k]
-    columns.whole[slot, DEEPEST_MSC] = columns.before_msc[slot]
-    first = columns.whole[slot, TRACKERS_FROM]
-    for k in range(first, first + columns.whole[slot, TRACKERS]):
-        columns.trackers[k] = columns.before_trackers[k]
-
-
-@bare
-def raise_trackers(columns: Columns, slot: int, mark: float) -> None:
-    """Let every tracker see the mark."""
-    first = columns.whole[slot, TRACKERS_FROM]
-    for k in range(first, first + columns.whole[slot, TRACKERS]):
-        columns.trackers[k] = mark if mark > columns.trackers[k] else columns.trackers[k]
-    refresh(columns, slot)
 
 
 @bare
 def value_tick(columns: Columns, slot: int, mark: float, time_msc: int, walk: int) -> None:
     """Take one tick into the marks: the high-water mark first, then the drawdown."""
-    real = columns.reals[slot]
-    if mark > real[CEILING]:
-        remember(columns, slot, walk)
-        raise_trackers(columns, slot, mark)
-    if real[HIGH_WATER] - mark > real[DEEPEST]:
-        remember(columns, slot, walk)
-        real[DEEPEST] = real[HIGH_WATER] - mark
-        real[DEEPEST_HIGH_WATER] = real[HIGH_WATER]
-        columns.whole[slot, DEEPEST_MSC] = time_msc
+    reals, whole, trackers = columns.reals, columns.whole, columns.trackers
+    if mark > reals[slot, CEILING]:
+        remember(reals, whole, trackers, slot, walk)
+        raise_trackers(reals, whole, columns.lines, trackers, slot, mark)
+    if reals[slot, HIGH_WATER] - mark > reals[slot, DEEPEST]:
+        remember(reals, whole, trackers, slot, walk)
+        reals[slot, DEEPEST] = reals[slot, HIGH_WATER] - mark
+        reals[slot, DEEPEST_HIGH_WATER] = reals[slot, HIGH_WATER]
+        whole[slot, DEEPEST_MSC] = time_msc
 
 
 @inlined
@@ -190,7 +172,7 @@ def least_and_largest(marks: Floats, lows: Floats, highs: Floats) -> tuple[float
     return low, high
 
 
-@bare
+@inlined
 def walk_block(
     columns: Columns,
     prices: Prices,
@@ -206,6 +188,7 @@ def walk_block(
     The offset of the first one that wakes the account, not valued, or -1. `room` is (3, SMALL),
     to work in.
     """
+    woken = -1
     block = start // SMALL
     block_start = block * SMALL
     marks = room[0]
@@ -215,34 +198,38 @@ def walk_block(
     for t in range(stop - block_start, SMALL):
         marks[t] = marks[stop - block_start - 1]
     worst, best = least_and_largest(marks, room[1], room[2])
-    real = columns.reals[slot]
-    if not may_be_called(columns, prices, slot, block, times[stop - 1]):
-        bound = largest_bound(columns, prices, slot, block)
-        if is_calm(columns, slot, worst, best, bound):
-            return -1
-        low, high = real[LOW], real[HIGH]
-        if best > real[CEILING]:
-            low, high = lines_within(columns, slot, best)
-        if worst - bound > low and best + bound < high:
-            _pass_block(columns, times, slot, start, stop, worst, best, walk, marks, block_start)
-            return -1
-    for t in range(start, stop):
-        mark = marks[t - block_start]
-        if is_called(columns, prices, slot, t, times[t]):
-            return t
-        low, high = real[LOW], real[HIGH]
-        if mark > real[CEILING]:
-            low, high = nearest_lines(columns, slot, mark)
-        near = bound_at(columns, prices, slot, t)
-        if not (mark - near > low and mark + near < high):
-            return t
-        value_tick(columns, slot, mark, times[t], walk)
-    return -1
+    called = may_be_called(columns, prices, slot, block, times[stop - 1])
+    bound = largest_bound(columns, prices, slot, block)
+    if called or not is_calm(columns, slot, worst, best, bound):
+        low, high = columns.reals[slot, LOW], columns.reals[slot, HIGH]
+        if best > columns.reals[slot, CEILING]:
+            low, high = lines_within(columns.whole, columns.lines, columns.trackers, slot, best)
+        if not called and worst - bound > low and best + bound < high:
+            _pass_block(
+                columns.reals,
+                columns.whole,
+                columns.lines,
+                columns.trackers,
+                times,
+                slot,
+                start,
+                stop,
+                worst,
+                best,
+                walk,
+                marks,
+            )
+        else:
+            woken = _walk_ticks(columns, prices, times, slot, start, stop, walk, marks)
+    return woken
 
 
 @bare
 def _pass_block(
-    columns: Columns,
+    reals: Floats,
+    whole: Int64s,
+    lines: Floats,
+    trackers: Floats,
     times: Int64s,
     slot: int,
     start: int,
@@ -251,22 +238,51 @@ def _pass_block(
     best: float,
     walk: int,
     marks: Floats,
-    block_start: int,
 ) -> None:
     """Take a block that wakes nobody into the marks; tick by tick only where order matters."""
-    real = columns.reals[slot]
-    high_water = real[HIGH_WATER]
-    if (best if best > high_water else high_water) - worst > real[DEEPEST]:
+    remember(reals, whole, trackers, slot, walk)
+    high_water = reals[slot, HIGH_WATER]
+    if max(best, high_water) - worst > reals[slot, DEEPEST]:
         # The largest drawdown may be anywhere after a new peak: look at each tick.
         for t in range(start, stop):
-            mark = marks[t - block_start]
+            mark = marks[t % SMALL]
             if mark > high_water:
                 high_water = mark
-            if high_water - mark > real[DEEPEST]:
-                remember(columns, slot, walk)
-                real[DEEPEST] = high_water - mark
-                real[DEEPEST_HIGH_WATER] = high_water
-                columns.whole[slot, DEEPEST_MSC] = times[t]
-    if best > real[CEILING]:
-        remember(columns, slot, walk)
-        raise_trackers(columns, slot, best)
+            if high_water - mark > reals[slot, DEEPEST]:
+                reals[slot, DEEPEST] = high_water - mark
+                reals[slot, DEEPEST_HIGH_WATER] = high_water
+                whole[slot, DEEPEST_MSC] = times[t]
+    if best > reals[slot, CEILING]:
+        raise_trackers(reals, whole, lines, trackers, slot, best)
+
+
+@bare
+def _walk_ticks(
+    columns: Columns,
+    prices: Prices,
+    times: Int64s,
+    slot: int,
+    start: int,
+    stop: int,
+    walk: int,
+    marks: Floats,
+) -> int:
+    """Value tick by tick up to the first that wakes the account: its offset, or -1."""
+    reals, whole, exposures = columns.reals, columns.whole, columns.exposures
+    flags = whole[slot, FLAGS]
+    for t in range(start, stop):
+        mark = marks[t % SMALL]
+        if not times[t] < whole[slot, WAKE_AT_MSC]:
+            return t
+        if flags & HAS_LEVELS != 0 and reaches_level_at(whole, exposures, prices.quotes, slot, t):
+            return t
+        low, high = reals[slot, LOW], reals[slot, HIGH]
+        if mark > reals[slot, CEILING]:
+            low, high = nearest_lines(whole, columns.lines, columns.trackers, slot, mark)
+        bound = reals[slot, ROUNDING]
+        if flags & CONVERTS != 0:
+            bound += conversion_bound_at(whole, exposures, prices.quotes, prices.legs, slot, t)
+        if not (mark - bound > low and mark + bound < high):
+            return t
+        value_tick(columns, slot, mark, times[t], walk)
+    return -1
