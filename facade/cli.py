@@ -1,0 +1,49 @@
+"""The command line: every command with its options. What a command does is in a file of its own."""
+
+from typing import Annotated
+
+import typer
+
+from facade.cli_bench import bench
+from facade.cli_check import check
+from facade.cli_explain import explain
+from facade.cli_replay import replay
+from facade.cli_report import report
+from facade.cli_ticks import ticks
+
+app = typer.Typer(
+    name="tidegate",
+    help="Watches MetaTrader 5 accounts against their rules, and replays what it would have done.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"tidegate {version('tidegate')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Say the version and stop."
+        ),
+    ] = False,
+) -> None:
+    """Watches MetaTrader 5 accounts against their rules, and replays what it would have done."""
+
+
+app.command()(replay)
+app.command()(check)
+app.command()(explain)
+app.command()(bench)
+app.add_typer(ticks, name="ticks")
+app.add_typer(report, name="report")

@@ -1,0 +1,71 @@
+"""`tidegate check`: what is wrong in a book, without running it; and the presets."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from engine.errors import UserError
+from facade.options import AsJson
+
+
+def check(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="BOOK.toml", help="The book.", show_default=False)
+    ] = None,
+    presets: Annotated[
+        bool, typer.Option("--presets", help="Print every preset as a book would write it.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check a book without running it: what is wrong, where, and what is allowed."""
+    if presets:
+        _print_presets(as_json=as_json)
+        if file is None:
+            return
+    if file is None:
+        raise UserError("no book is named", help="tidegate check BOOK.toml, or --presets")
+    from engine.book import load_book
+
+    book = load_book(file)
+    positions = sum(len(account.positions) for account in book.accounts)
+    found: dict[str, Any] = {
+        "path": str(file),
+        "sha256": book.sha256,
+        "instruments": [i.symbol for i in book.instruments],
+        "rulesets": list(book.rulesets),
+        "feed_guards": [guard.name for guard in book.feed_guards],
+        "accounts": len(book.accounts),
+        "positions": positions,
+        "warnings": list(book.warnings),
+    }
+    if as_json:
+        import orjson
+
+        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+        return
+    from facade.report.numbers import counted
+
+    for warning in book.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    typer.echo(
+        f"{file}: {counted(len(book.accounts), 'account')} with "
+        f"{counted(positions, 'position')}, {counted(len(book.instruments), 'instrument')}, "
+        f"{counted(len(book.rulesets), 'ruleset')}; nothing is wrong"
+    )
+
+
+def _print_presets(*, as_json: bool) -> None:
+    from engine.domain.presets import PRESETS
+
+    if as_json:
+        import orjson
+        from msgspec import to_builtins
+
+        listed = to_builtins(list(PRESETS.values()))
+        typer.echo(orjson.dumps(listed, option=orjson.OPT_INDENT_2))
+        return
+    for preset in PRESETS.values():
+        typer.echo(f"# {preset.name}, read {preset.read}. {preset.remark}")
+        guards = preset.guards.replace("[[guard]]", "[[ruleset.guard]]")
+        typer.echo(f'[[ruleset]]\nname = "{preset.name}"\n{guards}')
