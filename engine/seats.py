@@ -151,6 +151,7 @@ class Seat:
         """The account is unknown (again): the kernel has nothing to mark it with."""
         self.leave()
         self._seats.unknown.add(self.place)
+        self._seats.rested(self.place)
 
     def leave(self) -> None:
         """Nobody marks the account any more."""
@@ -161,7 +162,6 @@ class Seat:
         self.watch = None
         self.is_held = False
         self._seats.unknown.discard(self.place)
-        self._seats.rested(self.place)
 
     def rings(self, time_msc: int) -> bool:
         """Whether an alarm that has gone off is for what the kernel watches for now."""

@@ -56,6 +56,7 @@ class Supervisor:
         urgent_limit: int = URGENT_LIMIT,
     ) -> None:
         """`conflates`: live, where the newest tick is worth more than every tick."""
+        self.feed = feed
         self._seats = Seats(feed)
         self.actors = tuple(
             Actor(
@@ -157,6 +158,7 @@ class Supervisor:
             trouble.append(_first_line(crash))
         if self._on_crash is not None:
             self._on_crash(actor.key, trouble[-1])
+        actor.seat.rest()
 
 
 def _first_line(crash: BaseException) -> str:
