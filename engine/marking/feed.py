@@ -14,6 +14,7 @@ from engine.marking.prices import (
     NEVER_TICKED,
     ROWS,
     SMALL,
+    aligned,
     empty_prices,
     empty_tape,
     last_tick_of,
@@ -62,7 +63,7 @@ class Feed:
         self._now = -1
         self._heap: list[tuple[int, int, int]] = []
         self._woken = np.empty((16, 2), np.int64)
-        self._room = np.empty((3, SMALL))
+        self._marks = aligned((SMALL,))
 
     def add(self, watch: Watch) -> int:
         """See `MarkingFeed.add`."""
@@ -173,7 +174,7 @@ class Feed:
             slots,
             self._walk,
             self._settle,
-            self._room,
+            self._marks,
             self._woken,
         )
         for offset, slot in self._woken[:count].tolist():
@@ -191,7 +192,7 @@ class Feed:
             stop,
             self._walk,
             self._settle,
-            self._room,
+            self._marks,
         )
 
     def _run_on(self, slot: int) -> None:

@@ -33,7 +33,7 @@ def _run(
     stop: int,
     walk: int,
     settle: bool,
-    room: Floats,
+    marks: Floats,
 ) -> int:
     """Value the ticks from `start` to `stop`.
 
@@ -57,7 +57,7 @@ def _run(
             end = min(t - t % SMALL + SMALL, stop)
             block = t // SMALL
             if not settle or not is_settled(columns, prices, slot, block, times[end - 1]):
-                woken = walk_block(columns, prices, times, slot, t, end, walk, room)
+                woken = walk_block(columns, prices, times, slot, t, end, walk, marks)
                 if woken >= 0:
                     return woken
             t = end
@@ -74,10 +74,10 @@ def run(
     stop: int,
     walk: int,
     settle: bool,
-    room: Floats,
+    marks: Floats,
 ) -> int:
     """Value one account on the ticks from `start` to `stop`; see `_run`."""
-    return _run(columns, prices, times, slot, start, stop, walk, settle, room)
+    return _run(columns, prices, times, slot, start, stop, walk, settle, marks)
 
 
 @bare
@@ -88,17 +88,17 @@ def run_all(
     slots: int,
     walk: int,
     settle: bool,
-    room: Floats,
+    marks: Floats,
     woken: Int64s,
 ) -> int:
     """Run every account through the batch; the number of those that wake.
 
-    `room` is (3, SMALL), to work in. `woken` is (slots, 2) and receives offset and slot of each.
+    `marks` is room for `SMALL` of them. `woken` is (slots, 2) and receives offset and slot of each.
     """
     count = 0
     for slot in range(slots):
         if columns.whole[slot, FLAGS] != 0:
-            offset = _run(columns, prices, times, slot, 0, len(times), walk, settle, room)
+            offset = _run(columns, prices, times, slot, 0, len(times), walk, settle, marks)
             if offset >= 0:
                 woken[count, 0] = offset
                 woken[count, 1] = slot

@@ -129,20 +129,26 @@ def take_marks(columns: Columns, prices: Prices, slot: int, block: int, marks: F
     first = columns.whole[slot, TERMS_FROM]
     plain = first + columns.whole[slot, PLAIN_TERMS]
     fixed = columns.reals[slot, FIXED]
-    for t in range(SMALL):
-        marks[t] = fixed
     k = first
-    while k + 2 < plain:  # three at a time: half the loads and stores of the marks
+    if k + 2 < plain:  # several terms at a time: fewer loads and stores of the marks
         x, y, z = seats[k, SPAN] // 2, seats[k + 1, SPAN] // 2, seats[k + 2, SPAN] // 2
         u, v, w = units[k, 0], units[k + 1, 0], units[k + 2, 0]
         for t in range(SMALL):
-            marks[t] = marks[t] + u * quotes[x, t] + v * quotes[y, t] + w * quotes[z, t]
+            marks[t] = fixed + u * quotes[x, t] + v * quotes[y, t] + w * quotes[z, t]
         k += 3
-    while k < plain:
+    else:
+        for t in range(SMALL):
+            marks[t] = fixed
+    while k + 1 < plain:
+        x, y = seats[k, SPAN] // 2, seats[k + 1, SPAN] // 2
+        u, v = units[k, 0], units[k + 1, 0]
+        for t in range(SMALL):
+            marks[t] = marks[t] + u * quotes[x, t] + v * quotes[y, t]
+        k += 2
+    if k < plain:
         x, u = seats[k, SPAN] // 2, units[k, 0]
         for t in range(SMALL):
             marks[t] += u * quotes[x, t]
-        k += 1
     for k in range(plain, first + columns.whole[slot, TERMS]):
         x, u, cost = seats[k, SPAN] // 2, units[k, 0], units[k, 1]
         rates = prices.rates[block, seats[k, RATE]]
@@ -151,25 +157,23 @@ def take_marks(columns: Columns, prices: Prices, slot: int, block: int, marks: F
 
 
 @inlined
-def least_and_largest(marks: Floats, lows: Floats, highs: Floats) -> tuple[float, float]:
-    """The extremes of `SMALL` marks; by halving, for that is what LLVM vectorises."""
-    for t in range(SMALL // 2):
-        a, b = marks[t], marks[t + SMALL // 2]
-        lows[t] = a if a < b else b
-        highs[t] = a if a > b else b
-    half = SMALL // 4
-    while half >= 8:
-        for t in range(half):
-            a, b = lows[t], lows[t + half]
-            lows[t] = a if a < b else b
-            a, b = highs[t], highs[t + half]
-            highs[t] = a if a > b else b
-        half //= 2
-    low, high = lows[0], highs[0]
-    for t in range(1, 8):
-        low = lows[t] if lows[t] < low else low
-        high = highs[t] if highs[t] > high else high
-    return low, high
+def least_and_largest(marks: Floats) -> tuple[float, float]:
+    """The extremes of `SMALL` marks, in four strands that do not wait for one another."""
+    least = most = marks[0]
+    least_1 = most_1 = marks[1]
+    least_2 = most_2 = marks[2]
+    least_3 = most_3 = marks[3]
+    for t in range(4, SMALL, 4):
+        a, b, c, d = marks[t], marks[t + 1], marks[t + 2], marks[t + 3]
+        least = a if a < least else least
+        least_1 = b if b < least_1 else least_1
+        least_2 = c if c < least_2 else least_2
+        least_3 = d if d < least_3 else least_3
+        most = a if a > most else most
+        most_1 = b if b > most_1 else most_1
+        most_2 = c if c > most_2 else most_2
+        most_3 = d if d > most_3 else most_3
+    return min(least, least_1, least_2, least_3), max(most, most_1, most_2, most_3)
 
 
 @inlined
@@ -181,23 +185,22 @@ def walk_block(
     start: int,
     stop: int,
     walk: int,
-    room: Floats,
+    marks: Floats,
 ) -> int:
     """Value the ticks from `start` to `stop`, all of one small block.
 
-    The offset of the first one that wakes the account, not valued, or -1. `room` is (3, SMALL),
-    to work in.
+    The offset of the first one that wakes the account, not valued, or -1. `marks` is room for
+    `SMALL` of them.
     """
     woken = -1
     block = start // SMALL
     block_start = block * SMALL
-    marks = room[0]
     take_marks(columns, prices, slot, block, marks)
     for t in range(start - block_start):
         marks[t] = marks[start - block_start]
     for t in range(stop - block_start, SMALL):
         marks[t] = marks[stop - block_start - 1]
-    worst, best = least_and_largest(marks, room[1], room[2])
+    worst, best = least_and_largest(marks)
     called = may_be_called(columns, prices, slot, block, times[stop - 1])
     bound = largest_bound(columns, prices, slot, block)
     if called or not is_calm(columns, slot, worst, best, bound):
