@@ -110,7 +110,9 @@ class Feed:
 
     def quote(self, symbol: str) -> Quote | None:
         """See `MarkingFeed.quote`."""
-        row = self._seats[symbol]
+        row = self._seats.get(symbol)
+        if row is None:  # a symbol of the book without tick files: never quoted
+            return None
         time_msc = self._quoted_msc(row)
         if time_msc == NEVER_TICKED:
             return None
