@@ -32,6 +32,12 @@ def moment_msc(moment: Moment, what: str) -> int:
     return seconds * 1000 + moment.microsecond // 1000
 
 
+def moment_text(time_msc: int) -> str:
+    """UTC milliseconds as RFC 3339."""
+    moment = datetime.fromtimestamp(time_msc // 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_msc % 1000:03d}Z"
+
+
 def time_range(start: Moment | None, end: Moment | None) -> tuple[int | None, int | None]:
     """Start (inclusive) and end (exclusive) in UTC milliseconds.
 

@@ -50,7 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _usage(error: Exception) -> str:
     """A wrong command line in the manner of every other refusal."""
     message = str(getattr(error, "format_message", lambda: error)()).strip().rstrip(".")
-    lines = [f"error: {message[:1].lower()}{message[1:]}" if message else "error: no command"]
+    if type(error).__name__ == "NoArgsIsHelpError":  # a group without a command: its help
+        return message
+    message = message.replace("Value error, ", "").replace("Invalid value: ", "")
+    lines = [f"error: {message[:1].lower()}{message[1:]}"]
     context = getattr(error, "ctx", None)
     if isinstance(error, _USAGE_ERROR) and context is not None:
         lines.append(f"help: {context.command_path} --help shows what is allowed")
