@@ -20,11 +20,12 @@ SPARKLINES = 20
 _BINS = 160
 _WIDTH, _HEIGHT = 160, 28
 _STATES = {
-    "breached": ("\N{MULTIPLICATION X}", "#841915"),
-    "unknown": ("?", "#58255A"),
-    "warned": ("\N{BLACK UP-POINTING TRIANGLE}", "#956907"),
-    "known": ("\N{BLACK CIRCLE}", "#0E75A8"),
+    "breached": ("\N{MULTIPLICATION X}", "#DE5A45"),
+    "unknown": ("?", "#8A7A9C"),
+    "warned": ("\N{BLACK UP-POINTING TRIANGLE}", "#B5850B"),
+    "known": ("\N{BLACK CIRCLE}", "#2389D0"),
 }
+"""Glyph and colour; seen on light and on dark pages, for a notebook does not say which it is."""
 _HEADS = ("State", "Login", "Server", "Equity", "", "Max drawdown", "Breach", "Over time")
 
 
@@ -81,7 +82,7 @@ def _row(replay: "Replay", series: EquitySeries) -> str:
     closed = own[-1]
     assert isinstance(closed, records.AccountClosed), "an account's last record closes it"
     cells = [
-        f'<td style="color:{colour}">{glyph} {state}</td>',
+        f'<td><span style="color:{colour}">{glyph}</span> {state}</td>',
         f"<td>{spec.key.login}</td><td>{escape(spec.key.server)}</td>",
         f'<td style="text-align:right">{_equity(spec, closed.equity)}</td>',
         f"<td>{escape(spec.market.deposit)}</td>",
@@ -136,7 +137,8 @@ def sparkline(series: EquitySeries, colour: str) -> str:
             f'<polyline points="{points(floor, visible)}" fill="none" stroke="currentColor"'
             ' stroke-width="0.7" stroke-dasharray="3 2"/>'
         )
-    title = f"equity of {series.spec.key.login}, lowest {money(float(np.nanmin(low)), 2)}"
+    lowest = money(float(np.nanmin(low)), series.spec.digits)
+    title = f"equity of {series.spec.key.login}, lowest {lowest} {series.spec.market.deposit}"
     return (
         f'<svg width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">'
         f"<title>{escape(title)}</title>{lines}</svg>"
