@@ -15,13 +15,14 @@ from engine.domain.records import Record
 from engine.errors import UserError
 from engine.live_replay import run_live
 from engine.marking.feed import Feed
-from engine.marking.ticks import TickStream
+from engine.marking.ticks import FileQuality, TickStream
 from engine.marking.wakes import MarkingFeed
 from engine.opening import opening_state
 from engine.ports import OpenTicks, plugin
 from engine.replay_loop import ReplayLoop
 from engine.replay_result import Driven, Replay
-from engine.replay_times import Moment, speed_factor, time_range
+from engine.replay_times import Moment, moment_text, speed_factor, time_range
+from engine.warming import warm_up
 
 BATCH_TICKS = 1024
 
@@ -58,8 +59,12 @@ def run(
         UserError: the book, the files or what they are to each other are at fault.
     """
     loaded = book if isinstance(book, Book) else load_book(Path(book))
+    warm_up()
+    began = time.perf_counter()
     stream = open_stream(loaded, ticks, zones, dates, start, end)
-    return replay(loaded, stream, compare_poll=compare_poll, speed=speed, progress=progress)
+    return replay(
+        loaded, stream, compare_poll=compare_poll, speed=speed, progress=progress, began=began
+    )
 
 
 def open_stream(
@@ -102,8 +107,12 @@ def replay(
     compare_poll: Sequence[str] = (),
     speed: str = "max",
     progress: Callable[[float], None] | None = None,
+    began: float | None = None,
 ) -> Replay:
     """Drives a book's accounts through a stream; `speed` as in `run`.
+
+    Args:
+        began: when reading began (`time.perf_counter`), so that the seconds include it.
 
     Raises:
         UserError: the stream holds no tick, or the speed is not one.
@@ -116,7 +125,7 @@ def replay(
             progress(min(ticks / total, 1.0))
 
     accounts, marking = opening_states(book), feed or Feed(stream.symbols)
-    began = time.perf_counter()
+    began = time.perf_counter() if began is None else began
     driven: Driven
     if factor is None:
         records, driven = _drive(accounts, stream, marking, told)
@@ -165,8 +174,14 @@ def _day(day: str | date) -> date:
 
 
 def _span_help(stream: TickStream) -> str:
-    spans = [
-        f"{q.path}: {q.rows} rows" + (f", {q.invalid_rows} invalid" if q.invalid_rows else "")
-        for q in stream.quality()
-    ]
-    return "; ".join(spans) or "no file was given"
+    """What the files hold, so that a range that misses them is seen."""
+    return "; ".join(_span(quality) for quality in stream.quality()) or "no file was given"
+
+
+def _span(quality: FileQuality) -> str:
+    said = f"{quality.path}: {quality.rows} rows"
+    if quality.invalid_rows:
+        said += f", {quality.invalid_rows} invalid"
+    if quality.first_msc is not None and quality.last_msc is not None:
+        said += f", {moment_text(quality.first_msc)} to {moment_text(quality.last_msc)}"
+    return said

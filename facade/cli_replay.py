@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facade import options
-from facade.progress import compile_kernel, progress_bar
+from facade.progress import compile_all, progress_bar
 
 if TYPE_CHECKING:
     from engine.replay_result import Replay
@@ -74,7 +74,7 @@ def replay(
     loaded = load_book(book)
     for warning in loaded.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    compile_kernel()
+    compile_all()
     with progress_bar("Replaying") as show:
         done = run(
             loaded,

@@ -35,12 +35,12 @@ def progress_bar(doing: str) -> Iterator[Callable[[float], None] | None]:
         yield show
 
 
-def compile_kernel() -> None:
-    """Compiles the marking kernel, or loads it, with a bar on a terminal.
+def compile_all() -> None:
+    """Compiles the marking kernel and the tick parsers, or loads them, with a bar on a terminal.
 
     The first time on a machine this takes some twenty seconds; they are not the replay's.
     """
-    from engine.marking.warming import warm_up
+    from engine.warming import warm_up
 
-    with progress_bar("Compiling the marking kernel (once)") as show:
-        warm_up(None if show is None else lambda done, all_, _: show(done / all_))
+    with progress_bar("Compiling (once)") as show:
+        warm_up(show)
