@@ -43,28 +43,27 @@ def accounts_table(
 
     def amount(value: float | None, story: Story, *, signed: bool = False) -> Cell:
         shown = numbers.money(value, story.digits, signed=signed)
-        return number_cell(shown if only else f"{shown} {story.currency}", value)
+        unit = None if only else [numbers.SPACE, h("small", story.currency, class_="dim")]
+        return number_cell([shown, unit], value)
 
     columns = [
         Column("Account"),
         Column("State"),
         Column("Guard"),
-        Column("First warning, UTC"),
-        Column("Breach, UTC"),
+        Column("First warning"),
+        Column("Breach"),
         Column(in_head("Equity then"), is_number=True),
         Column(in_head("Floor"), is_number=True),
         Column(in_head("Realised"), is_number=True),
         Column("Max drawdown", is_number=True),
-        Column("At, UTC"),
         Column(in_head("Least room"), is_number=True),
-        Column(in_head("Equity at end"), is_number=True),
     ]
     rows = []
     for rank, story in enumerate(stories[:ROWS_MOST]):
         rows.append(_row(story, rank, amount, story.number in measured, drawn, dated))
     kept = f" The first {numbers.count(ROWS_MOST)} of {numbers.count(len(stories))} are listed; "
     kept += "the machine part of this page has them all."
-    caption = "All accounts, the worst first. A column's head sorts by it."
+    caption = "All accounts, the worst first; times are UTC. A column's head sorts by it."
     return table(caption + (kept if len(stories) > ROWS_MOST else ""), columns, rows, sortable=True)
 
 
@@ -82,9 +81,10 @@ def _row(
     valued = closed.equity is not None
     room = story.series.min_room if measured and valued else None
     guard = breach or warning
+    fell = when(closed.max_drawdown_time_msc, dated=dated, brief=True)
     login = h("a", story.name, href=f"#{anchor(story)}") if story.number in drawn else story.name
     cells = [
-        Cell([login, " ", h("span", story.spec.key.server, class_="dim")], story.name),
+        Cell([login, " ", h("small", story.spec.key.server, class_="below")], story.name),
         Cell(state(story.state), rank),
         Cell(guard.guard if guard else numbers.UNKNOWN, None if guard else ""),
         _time(warning.time_msc if warning else None, dated),
@@ -93,18 +93,20 @@ def _row(
         amount(getattr(breach, "floor", None), story),
         amount(story.realised if story.closes else None, story, signed=True),
         number_cell(
-            numbers.percent(closed.max_drawdown_percent, breached=True),
+            [
+                numbers.percent(closed.max_drawdown_percent, breached=True),
+                " ",
+                h("small", fell, class_="below"),
+            ],
             closed.max_drawdown_percent if valued else None,
         ),
-        _time(closed.max_drawdown_time_msc if valued else None, dated),
         amount(None if room is None else room.room, story),
-        amount(closed.equity, story),
     ]
     return Row(cells, story.state if story.state == BREACHED else None)
 
 
 def _time(time_msc: int | None, dated: bool) -> Cell:
-    return number_cell(when(time_msc, dated=dated), time_msc)
+    return number_cell(when(time_msc, dated=dated, stacked=True), time_msc)
 
 
 def anchor(story: Story) -> str:

@@ -13,6 +13,7 @@ from engine.domain import records
 from engine.equity_envelope import Band, Envelope
 from engine.equity_ticks import EquityTicks
 from engine.marking.ticks import Floats
+from facade.report.numbers import SPACE
 from facade.report.packing import Ints, pack, steps
 from facade.report.story import Breach, Story
 
@@ -156,10 +157,7 @@ def _resets(story: Story) -> list[int]:
 def pane_spans(breach: Breach, polls: Polls) -> list[tuple[int, int]]:
     """Times around a breach to take ticks from, the narrowest first; some may hold too few."""
     at = breach.verdict.time_msc
-    until = at + AFTER_MSC
-    seen = [late for poll in polls if (late := poll["late_median_ms"]) is not None]
-    if seen:
-        until = max(until, at + min(max(seen) * 11 // 10, POLL_MSC))
+    until = at + _view_end(AFTER_MSC, polls)
     return [(at - BEFORE_MSC * times, until) for times in (1, 15, 180)]
 
 
@@ -210,7 +208,11 @@ def pane(story: Story, breach: Breach, ticks: EquityTicks, polls: Polls) -> Payl
             if part.time_msc[0] <= time <= part.time_msc[-1]
         ],
         "polls": [
-            [f"{poll['period']} poll", poll["late_median_ms"], poll["equity_median"]]
+            [
+                f"{period_in_words(poll['period'])} poll",
+                poll["late_median_ms"],
+                poll["equity_median"],
+            ]
             for poll in polls
             if poll["late_median_ms"] is not None
         ],
@@ -238,6 +240,12 @@ def _near(breach: Breach) -> list[int]:
     between = breach.between_msc or 0
     around = min(max(between, 400), 30_000)
     return [-around * 2, around]
+
+
+def period_in_words(period: str) -> str:
+    """`10s` as `10 s`."""
+    digits = period.rstrip("hms")
+    return f"{digits}{SPACE}{ {'m': 'min'}.get(unit := period[len(digits) :], unit) }"
 
 
 def _view_end(last: int, polls: Polls) -> int:

@@ -95,7 +95,7 @@ const Tide = (() => {
     const shared = { stroke: () => look().dim, font: FONT, ticks: { show: false } };
     const grid = { stroke: () => look().line, width: 1 };
     return [
-      { ...shared, values: labels, space: 76, size: 38, gap: 6, grid: { show: false },
+      { ...shared, values: labels, space: 60, size: 38, gap: 6, grid: { show: false },
         ticks: { show: true, stroke: () => look().line, width: 1, size: 4 } },
       { ...shared, values, space: 44, gap: 6, grid,
         size: (u, texts) => 14 + 6.4 * Math.max(4, ...(texts || []).map((t) => t.length)) },

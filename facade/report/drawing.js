@@ -26,6 +26,17 @@ const Draw = (() => {
     return low;
   }
 
+  // What the x scale shows: all of it at first. Kept here, for a y range is asked for before
+  // uPlot has taken the x range over.
+  function viewed(from, to) {
+    const view = { now: [from, to], range: (u, min, max) => {
+      if (view.begun) view.now = [min, max];
+      view.begun = true;
+      return view.now;
+    } };
+    return view;
+  }
+
   // Equity of an account
 
   function equity(target, chart, size, state) {
@@ -44,8 +55,9 @@ const Draw = (() => {
     ];
     const columns = [seen.times, seen.low, seen.high, seen.balance, seen.water, ...seen.floors,
       seen.last];
-    const range = (u) => {
-      const { min, max } = u.scales.x;
+    const view = viewed(chart.from, chart.to);
+    const range = () => {
+      const [min, max] = view.now;
       const from = place(seen.times, min), to = place(seen.times, max);
       const own = Tide.extremes([seen.low, seen.high], from, to)
         || Tide.extremes([seen.balance], from, to) || [0, 1];
@@ -62,9 +74,11 @@ const Draw = (() => {
       }
       return Tide.padded(low, high, chart.digits);
     };
-    const marks = (u) => {
-      Tide.verticals(u, chart.resets, look().line, [2, 3]);
+    const below = (u) => {
+      Tide.verticals(u, chart.resets, look().dim, [1, 4]);
       if (chart.known_from > chart.from) Tide.hatch(u, chart.known_from, look());
+    };
+    const marks = (u) => {
       Tide.names(u, chart.floors.map((floor, number) => ({
         text: floor.name, value: ending(u, seen, seen.floors[number]), colour: look().breach,
       })), look());
@@ -76,13 +90,13 @@ const Draw = (() => {
     return new uPlot(options(size, look, {
       series,
       bands: [{ series: [2, 1], fill: () => look().band }],
-      scales: { x: { time: true, range: (u, min, max) => [min, max] }, y: { range } },
+      scales: { x: { time: true, range: view.range }, y: { range } },
       axes: Tide.axes(look, Tide.timeLabels, Tide.moneyLabels(chart.digits)),
       hooks: {
+        drawAxes: [below],
         draw: [marks],
         setCursor: [(u) => state.say(u.cursor.idx === null || u.cursor.left < 0 ? ""
           : equitySays(chart, seen, u.cursor.idx))],
-        ready: [(u) => u.setScale("x", { min: chart.from, max: chart.to })],
       },
     }), columns, target);
   }
@@ -130,8 +144,9 @@ const Draw = (() => {
     const at = seen.times.map((time) => time);
     const wide = at[at.length - 1] - at[0] > 4000;
     const polls = chart.polls || [];
-    const range = (u) => {
-      const { min, max } = u.scales.x;
+    const view = viewed(...chart.view);
+    const range = () => {
+      const [min, max] = view.now;
       const from = Math.max(0, place(at, min) - 1), to = Math.min(at.length - 1, place(at, max));
       let [low, high] = Tide.extremes([seen.values, seen.floors], from, to) || [0, 1];
       for (const [time, value] of [...polls.map((poll) => [poll[1], poll[2]]), [0, chart.decided]]) {
@@ -140,8 +155,8 @@ const Draw = (() => {
       return Tide.padded(low, high, chart.digits);
     };
     const labels = (u, splits) => splits.map((time) => Tide.since(time, wide));
+    const below = (u) => Tide.verticals(u, [0], look().breach, [1, 3]);
     const marks = (u) => {
-      Tide.verticals(u, [0], look().breach, [2, 2]);
       const floor = seen.floors[Math.min(place(at, u.scales.x.max), at.length - 1)];
       Tide.names(u, [{ text: chart.guard + " " + Tide.money(floor, chart.digits), value: floor,
         colour: look().breach }], look());
@@ -165,13 +180,13 @@ const Draw = (() => {
         { stroke: () => look().ok, width: 1.5, paths: uPlot.paths.stepped({ align: 1 }),
           points: { show: dots, size: 3.5, width: 0, fill: () => look().ok } },
       ],
-      scales: { x: { time: false, range: (u, min, max) => [min, max] }, y: { range } },
+      scales: { x: { time: false, range: view.range }, y: { range } },
       axes: Tide.axes(look, labels, Tide.moneyLabels(chart.digits)),
       hooks: {
+        drawAxes: [below],
         draw: [marks],
         setCursor: [(u) => state.say(u.cursor.idx === null || u.cursor.left < 0 ? ""
           : ticksSay(chart, seen, u.cursor.idx))],
-        ready: [(u) => u.setScale("x", { min: chart.view[0], max: chart.view[1] })],
       },
     }), [at, seen.floors, seen.values], target);
   }

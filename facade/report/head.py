@@ -46,7 +46,11 @@ def head(stories: Sequence[Story], measured: frozenset[int], sources: Provenance
             class_="mast",
         ),
         provenance.synthetic_note(sources),
-        h("h1", before, " ", breached, " of ", after, "; ", h("span", rest, class_="rest")),
+        h(
+            "h1",
+            h("span", before, " ", breached, " of ", after, "; "),
+            h("span", rest, class_="rest"),
+        ),
         h("p", wording.lead(stories, dated=not sources.one_day), class_="lead"),
         provenance.line(sources),
         tiles(stories, measured, sources),

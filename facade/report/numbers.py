@@ -46,6 +46,8 @@ def percent(value: float | None, *, breached: bool = False) -> str:
     """
     if value is None or not isfinite(value):
         return UNKNOWN
+    if value == 0:
+        return f"0{SPACE}%"
     digits = 2 if abs(value) < 1 else 1
     text = f"{abs(value):,.{digits}f}"
     if not breached and abs(value) < 100 <= float(text.replace(",", "")):

@@ -4,7 +4,7 @@
   "use strict";
   const charts = JSON.parse(document.getElementById("tidegate-charts").textContent);
   const drawn = new Map();
-  const PRINT_WIDTH = 672, PRINT_PANE_WIDTH = 440;
+  const PRINT_WIDTH = 656;
   let look = Tide.colours();
   let printing = false;
 
@@ -33,8 +33,7 @@
 
     size() {
       const style = getComputedStyle(this.plot);
-      const width = printing
-        ? (this.kind === "ticks" ? PRINT_PANE_WIDTH : PRINT_WIDTH) : this.plot.clientWidth;
+      const width = printing ? PRINT_WIDTH : this.plot.clientWidth;
       return { width: Math.max(160, Math.floor(width)), height: Math.floor(parseFloat(style.height)) };
     }
 

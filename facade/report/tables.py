@@ -79,13 +79,27 @@ def _row(columns: Sequence[Column], row: Row) -> Markup:
     return h("tr", cells, class_=f"s-row-{row.state}" if row.state else None)
 
 
-def when(time_msc: int | None, *, dated: bool = True) -> Markup:
-    """A time in UTC, the day dimmed; `dated` off where the day goes without saying."""
+def when(
+    time_msc: int | None, *, dated: bool = True, stacked: bool = False, brief: bool = False
+) -> Markup:
+    """A time in UTC, the day dimmed; `dated` off where the day goes without saying.
+
+    `stacked` puts the day below the time, for tables of many columns; `brief` leaves
+    milliseconds to the tooltip.
+    """
     if time_msc is None:
         return Markup(numbers.UNKNOWN)
-    date = h("span", numbers.day(time_msc), " ", class_="dim") if dated else None
     clock = numbers.clock(time_msc)
-    return h("time", date, clock, datetime=numbers.instant(time_msc), class_="nowrap")
+    if brief:
+        clock = f"{clock[:8]}Z"
+    day = numbers.day(time_msc)
+    instant = numbers.instant(time_msc)
+    shown: list[Child] = [clock]
+    if dated and stacked:
+        shown += [" ", h("small", day, class_="below")]
+    elif dated:
+        shown = [h("span", day, " ", class_="dim"), clock]
+    return h("time", shown, datetime=instant, title=instant if brief else None, class_="nowrap")
 
 
 def price(value: float, digits: int | None) -> Markup:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from engine.domain import records
 from facade.report import numbers, wording
 from facade.report.accounts import figure
-from facade.report.charting import Polls
+from facade.report.charting import Polls, period_in_words
 from facade.report.glyphs import glyph, stroke
 from facade.report.markup import Child, Markup, h
 from facade.report.story import BREACHED, WARNED, Breach, Story
@@ -32,7 +32,6 @@ def breach_of(
           wording.consequence(story, breach), class_="said"),
         _between(breach),
         _rule(story, breach, dated=dated),
-        _polls(story, polls),
         h("p", "tidegate explain ", verdict.verdict_id, class_="id"),
         class_="card",
     )  # fmt: skip
@@ -41,7 +40,7 @@ def breach_of(
         if pane is not None
         else h("p", _no_pane(verdict), class_="card note")
     )
-    return h("div", card, right, class_="verdict")
+    return h("div", card, h("div", right, _polls(story, polls)), class_="verdict")
 
 
 def _no_pane(verdict: records.GuardBreach | records.RuleBreach) -> str:
@@ -60,7 +59,7 @@ def _between(breach: Breach) -> Markup | None:
         return h("p", "No warning came before it: one tick crossed both lines.", class_="note")
     entries = [(numbers.duration(lapse), "from warning to breach")]
     if breach.between_ticks is not None:
-        entries.append((numbers.count(breach.between_ticks), "ticks from warning to breach"))
+        entries.append((numbers.count(breach.between_ticks), "ticks between"))
     return h("p", [h("span", h("b", shown), name) for shown, name in entries], class_="between")
 
 
@@ -72,13 +71,13 @@ def _rule(story: Story, breach: Breach, *, dated: bool) -> Markup:
 
     lines: list[tuple[str, Child]] = []
     if isinstance(verdict, records.GuardBreach):
+        worth = verdict.balance if verdict.measured == "balance" else verdict.equity
         comparison = "at or below" if verdict.comparator == "at_or_below" else "below"
         lines += [
             ("Reference", money(verdict.reference)),
             ("Amount", money(verdict.reference - verdict.floor)),
-            (f"Floor, breach when {verdict.measured} is {comparison}", money(verdict.floor)),
-            ("Equity", money(verdict.equity)),
-            ("Balance before closing", money(verdict.balance)),
+            (f"Floor, breach {comparison}", money(verdict.floor)),
+            (verdict.measured.capitalize(), money(worth)),
         ]
     if warning is not None:
         shown: Child = when(warning.time_msc, dated=dated)
@@ -97,26 +96,28 @@ def _rule(story: Story, breach: Breach, *, dated: bool) -> Markup:
 def _polls(story: Story, polls: Polls) -> Markup | None:
     if not polls:
         return None
-    head = [("Poll every", ""), ("misses it", "num"), ("late, median", "num"),
-            ("cost, worst", "num")]  # fmt: skip
+    names = ("misses it", "late, median", "late, most", "costs, median", "costs, most")
     rows = []
     for poll in polls:
-        late, cost = poll["late_median_ms"], poll["cost_worst"]
-        rows.append(
-            h(
-                "tr",
-                h("th", poll["period"], scope="row"),
-                h("td", numbers.percent(poll["missed_percent"], breached=True), class_="num"),
-                h("td", numbers.UNKNOWN if late is None else numbers.duration(late), class_="num"),
-                h("td", numbers.money(cost, story.digits), class_="num"),
-            )
-        )
-    return h(
+        shown = [
+            numbers.percent(poll["missed_percent"], breached=True),
+            *(
+                numbers.UNKNOWN if late is None else numbers.duration(late)
+                for late in (poll["late_median_ms"], poll["late_max_ms"])
+            ),
+            *(numbers.money(poll[cost], story.digits) for cost in ("cost_median", "cost_worst")),
+        ]
+        period = h("th", period_in_words(poll["period"]), scope="row")
+        rows.append(h("tr", period, [h("td", text, class_="num") for text in shown]))
+    heads = [h("th", name, scope="col", class_="num") for name in names]
+    caption = f"What a poller of each period would have seen of it; costs in {story.currency}"
+    listed = h(
         "table",
-        h("caption", f"What a poller would have seen, {story.currency}"),
-        h("thead", h("tr", [h("th", name, scope="col", class_=of or None) for name, of in head])),
+        h("caption", caption),
+        h("thead", h("tr", h("th", "Poll every", scope="col"), heads)),
         h("tbody", rows),
     )
+    return h("div", listed, class_="polled", tabindex=0, role="region", aria_label=caption)
 
 
 def _figure(story: Story, breach: Breach, pane: int, polls: Polls) -> Markup:
@@ -161,7 +162,7 @@ def breaches_table(
         key=lambda pair: (pair[1].verdict.time_msc, pair[0].number),
     )
     columns = [
-        Column("Breach, UTC", first="ascending"),
+        Column("Breach", first="ascending"),
         Column("Account"),
         Column("Guard"),
         Column("Equity", is_number=True),
@@ -192,4 +193,4 @@ def breaches_table(
         )  # fmt: skip
     left = len(found) - len(rows)
     more = f" {numbers.count(left)} later ones are left out." if left else ""
-    return f"Every breach, the earliest first.{more}", columns, rows
+    return f"Every breach, the earliest first; times are UTC.{more}", columns, rows

@@ -98,8 +98,10 @@ def sentence(story: Story, *, dated: bool, measured: bool) -> Child:
 
 def _breached(story: Story, *, dated: bool) -> Child:
     first = story.breaches[0]
-    parts: list[Child] = ["Breached ", h("b", first.verdict.guard), ". "]
-    parts += [decided(story, first, dated=dated), " ", consequence(story, first)]
+    parts: list[Child] = [
+        "Breached ", h("b", first.verdict.guard), " at ",
+        when(first.verdict.time_msc, dated=dated), ". ", consequence(story, first),
+    ]  # fmt: skip
     later = [breach.verdict.guard for breach in story.breaches[1:]]
     if later:
         named = ", ".join(dict.fromkeys(later))
