@@ -15,7 +15,15 @@ from engine.domain.effects import SendClose
 from engine.domain.events import DealReported
 from engine.domain.ids import AccountKey
 from engine.domain.records import Record
+from engine.domain.reports import (
+    CommandResult,
+    DealReport,
+    FullReport,
+    Heartbeat,
+    PositionReport,
+)
 from engine.errors import UserError
+from engine.link import LinkQuote, PositionChange, Receipt, Sent, TerminalFacts
 from engine.marking.ticks import TickStream
 from engine.outbox import Seen
 
@@ -76,6 +84,67 @@ class Outbox(Protocol):
         A broker that answers later returns none: its deals come through the account's inbox, and
         this never waits for them. Sending an intent twice does what sending it once does.
         """
+
+
+class EpochStore(Protocol):
+    """Keeps the epoch of each account: one owner's commands are told from an older one's by it."""
+
+    async def read(self, key: AccountKey) -> int:
+        """The highest epoch ever recorded for the account; 0 before the first."""
+
+    async def raise_to(self, key: AccountKey, epoch: int) -> bool:
+        """Records it, durable on return. False, and nothing recorded: one as high is there."""
+
+
+class LinkSink(Protocol):
+    """Takes what the terminals of all accounts say.
+
+    Calls about one account come one at a time, in the order of its link, from `linked` to
+    `unlinked`; those of several accounts interleave. What is awaited is back-pressure: the link
+    reads no further frame of that terminal meanwhile. A call may be cancelled when the link ends;
+    what was not signed for is then sent again at the next one.
+    """
+
+    async def linked(self, facts: TerminalFacts) -> None:
+        """A terminal proved its key. A full report follows."""
+
+    async def reported(
+        self, key: AccountKey, report: FullReport, sent: Sent, receipt: Receipt
+    ) -> None:
+        """Everything the terminal holds, or a report that failed (`complete` false)."""
+
+    async def position_changed(
+        self,
+        key: AccountKey,
+        change: PositionChange,
+        position: PositionReport,
+        sent: Sent,
+        receipt: Receipt,
+    ) -> None:
+        """A position appeared, changed or went: the whole record, the last one when it went."""
+
+    async def deal(self, key: AccountKey, deal: DealReport, sent: Sent, receipt: Receipt) -> None:
+        """An execution or a balance operation. The same ticket may come again."""
+
+    async def result(
+        self, key: AccountKey, result: CommandResult, sent: Sent, receipt: Receipt
+    ) -> None:
+        """What became of a command. The same one may come again."""
+
+    async def heartbeat(self, key: AccountKey, heartbeat: Heartbeat, sent: Sent) -> None:
+        """The broker's arithmetic. Its digest was compared by the link already."""
+
+    async def quotes(self, feed: str, quotes: Sequence[LinkQuote], sent: Sent) -> None:
+        """Ticks of the one terminal that leads this feed, oldest first. May be crossed or zero."""
+
+    def went_stale(self, key: AccountKey, silence_s: float) -> None:
+        """Nothing came for so long. Any later call about the account ends it."""
+
+    def led(self, feed: str, leader: AccountKey | None) -> None:
+        """Which terminal's quotes the feed takes from here; None: nobody quotes it."""
+
+    def unlinked(self, key: AccountKey, cause: str) -> None:
+        """The link ended; commands not answered are now unknown."""
 
 
 def plugin(name: str) -> Any:
