@@ -12,7 +12,7 @@ import numpy as np
 from engine.domain import records
 from engine.equity_envelope import Band, Envelope
 from engine.equity_ticks import EquityTicks
-from engine.marking.ticks import Floats
+from engine.marking.ticks import Floats, Int64s
 from facade.report.numbers import SPACE
 from facade.report.packing import Ints, pack, steps
 from facade.report.story import Breach, Story
@@ -30,6 +30,7 @@ BEFORE_MSC = 20_000
 AFTER_MSC = 8_000
 TICKS_BEFORE = 360
 TICKS_AFTER = 140
+SLICES_AFTER = 120
 TICKS_LEAST = 12
 POLL_MSC = 60_000
 """How far a pane goes on to show when a poller saw the breach."""
@@ -157,7 +158,8 @@ def _resets(story: Story) -> list[int]:
 def pane_spans(breach: Breach, polls: Polls) -> list[tuple[int, int]]:
     """Times around a breach to take ticks from, the narrowest first; some may hold too few."""
     at = breach.verdict.time_msc
-    until = at + _view_end(AFTER_MSC, polls)
+    closed = breach.closes[-1].time_msc - at if breach.closes else 0
+    until = at + _view_end(max(AFTER_MSC, min(closed + AFTER_MSC // 4, POLL_MSC)), polls)
     return [(at - BEFORE_MSC * times, until) for times in (1, 15, 180)]
 
 
@@ -186,7 +188,7 @@ def pane(story: Story, breach: Breach, ticks: EquityTicks, polls: Polls) -> Payl
     worth = verdict.balance if verdict.measured == "balance" else verdict.equity
     # The columns stand after what the tick decided: the deciding height is the verdict's own.
     values[decided] = round(min(max(worth * 10.0**story.digits, -EXACT_MOST), EXACT_MOST))
-    kept = _told_places(values, floors, decided)
+    kept, thinned = _told_places(part.time_msc, values, floors, decided)
     times = (part.time_msc[kept] - at).astype(np.int64)
     places, heights = steps(floors[kept].tolist())
     warning = breach.warning
@@ -216,23 +218,32 @@ def pane(story: Story, breach: Breach, ticks: EquityTicks, polls: Polls) -> Payl
             for poll in polls
             if poll["late_median_ms"] is not None
         ],
+        "thinned": thinned,
         "near": _near(breach),
         "view": [int(times[0]), _view_end(int(times[-1]), polls)],
     }
 
 
-def _told_places(values: Ints, floors: Ints, decided: int) -> list[int]:
-    """Ticks to show: all up to the breach, the next few, then those on which something changes."""
+def _told_places(times: Int64s, values: Ints, floors: Ints, decided: int) -> tuple[list[int], bool]:
+    """Ticks to show, and whether some are left out that change something.
+
+    All up to the breach and the next few; then those on which equity or floor changes; and when
+    those are too many, the lowest and highest of each slice of the time that is left.
+    """
     told = list(range(min(decided + TICKS_LEAST, len(values))))
-    for place in range(len(told), len(values)):
-        last = told[-1]
-        if values[place] != values[last] or floors[place] != floors[last]:
-            told.append(place)
-            if len(told) > decided + TICKS_AFTER:
-                return told
+    changed = (np.diff(values) != 0) | (np.diff(floors) != 0)
+    later = np.flatnonzero(changed) + 1
+    later = later[later >= len(told)]
+    exact, rest = later[:TICKS_AFTER], later[TICKS_AFTER:]
+    told += exact.tolist()
+    if len(rest):
+        slices = (times[rest] - times[rest[0]]) * SLICES_AFTER // (times[-1] - times[rest[0]] + 1)
+        for part in np.split(rest, np.flatnonzero(np.diff(slices)) + 1):
+            ends = {part[0], part[np.argmin(values[part])], part[np.argmax(values[part])], part[-1]}
+            told += sorted(int(place) for place in ends)
     if told[-1] != len(values) - 1:
         told.append(len(values) - 1)
-    return told
+    return told, len(told) < decided + TICKS_LEAST + len(later)
 
 
 def _near(breach: Breach) -> list[int]:

@@ -201,9 +201,10 @@ const Tide = (() => {
   }
 
   // Names at the right end of horizontal lines; one that finds no room above goes below its line.
-  function names(u, lines, look) {
+  function names(u, lines, look, avoid) {
     const px = devicePixelRatio || 1, { ctx, bbox: b } = u;
-    const taken = [];
+    const taken = avoid.filter((value) => value !== null)
+      .map((value) => u.valToPos(value, "y", true) + 4 * px);
     ctx.save();
     ctx.font = FONT.replace("11px", 11 * px + "px");
     ctx.textAlign = "right";

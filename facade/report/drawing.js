@@ -81,7 +81,7 @@ const Draw = (() => {
     const marks = (u) => {
       Tide.names(u, chart.floors.map((floor, number) => ({
         text: floor.name, value: ending(u, seen, seen.floors[number]), colour: look().breach,
-      })), look());
+      })), look(), [ending(u, seen, seen.last)]);
       for (const [time, kind, value] of chart.marks) {
         const x = u.valToPos(time, "x", true), y = u.valToPos(value, "y", true);
         if (Tide.inside(u, x, y)) Tide.glyph(u.ctx, kind, x, y, px(), look());
@@ -159,7 +159,7 @@ const Draw = (() => {
     const marks = (u) => {
       const floor = seen.floors[Math.min(place(at, u.scales.x.max), at.length - 1)];
       Tide.names(u, [{ text: chart.guard + " " + Tide.money(floor, chart.digits), value: floor,
-        colour: look().breach }], look());
+        colour: look().breach }], look(), [seen.values[seen.values.length - 1]]);
       const shown = [["breach", 0, chart.decided]];
       for (const [time, value] of chart.warned) shown.unshift(["warning", time, value]);
       for (const [time, value] of chart.closed) shown.unshift(["close", time, value]);

@@ -245,7 +245,7 @@ def _section(plan: Plan, story: Story, *, dated: bool) -> Markup:
         verdicts.breach_of(
             story,
             breach,
-            plan.pane_of.get((story.number, number)),
+            _pane_at(plan, plan.pane_of.get((story.number, number))),
             plan.polls.get(breach.verdict.verdict_id, []),
             dated=dated,
         )
@@ -256,6 +256,10 @@ def _section(plan: Plan, story: Story, *, dated: bool) -> Markup:
         said = f"{left} later breaches of this account are in the table of breaches."
         cards.append(h("p", said, class_="note"))
     return accounts.section(story, plan.chart_of.get(story.number), cards, plan.detail, dated=dated)
+
+
+def _pane_at(plan: Plan, number: int | None) -> verdicts.Pane | None:
+    return None if number is None else (number, plan.panes[number]["thinned"])
 
 
 def _rounded(plan: Plan) -> list[str]:

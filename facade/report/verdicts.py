@@ -11,14 +11,17 @@ from facade.report.markup import Child, Markup, h
 from facade.report.story import BREACHED, WARNED, Breach, Story
 from facade.report.tables import Cell, Column, Row, number_cell, when
 
+Pane = tuple[int, bool]
+
 
 def breach_of(
-    story: Story, breach: Breach, pane: int | None, polls: Polls, *, dated: bool
+    story: Story, breach: Breach, pane: Pane | None, polls: Polls, *, dated: bool
 ) -> Markup:
     """One breach.
 
     Args:
-        pane: number of its pane among the panes of the page; None: it has none.
+        pane: its pane's number among the panes of the page, and whether ticks past the breach are
+            left out of it; None: it has none.
     """
     verdict = breach.verdict
     title = h(
@@ -86,7 +89,7 @@ def _rule(story: Story, breach: Breach, *, dated: bool) -> Markup:
         lines.append(("Warning", shown))
     if breach.closes:
         signed = numbers.money(breach.realised, story.digits, signed=True)
-        lines.append(("Realised by closing", signed))
+        lines.append(("Profit of closing", signed))
     lines.append(("Action", verdict.action.replace("_", " ")))
     rows = [h("tr", h("th", name, scope="row"), h("td", what, class_="num"))
             for name, what in lines]  # fmt: skip
@@ -120,7 +123,7 @@ def _polls(story: Story, polls: Polls) -> Markup | None:
     return h("div", listed, class_="polled", tabindex=0, role="region", aria_label=caption)
 
 
-def _figure(story: Story, breach: Breach, pane: int, polls: Polls) -> Markup:
+def _figure(story: Story, breach: Breach, pane: Pane, polls: Polls) -> Markup:
     verdict = breach.verdict
     key: list[tuple[Markup, str]] = [
         (stroke("line"), "equity, every tick"),
@@ -138,18 +141,22 @@ def _figure(story: Story, breach: Breach, pane: int, polls: Polls) -> Markup:
         for value, name in (("all", "All"), ("near", "At the breach"), ("in", "Zoom in"),
                             ("out", "Zoom out"))
     ]  # fmt: skip
+    number, thinned = pane
+    hint = "Times count from the deciding tick."
+    if thinned:
+        hint += " Some way past it the line is drawn through lows and highs only."
     at = numbers.instant(verdict.time_msc)
     between = breach.between_msc
     lapse = "" if between is None else f" The warning came {numbers.duration(between)} before."
     return figure(
         "ticks",
-        pane,
+        number,
         f"Every tick around the breach of {verdict.guard} by {story.name}, {story.currency}",
         key,
         buttons,
         f"Equity of account {story.name} tick by tick around its breach of {verdict.guard} at {at}."
         + lapse,
-        "Times count from the deciding tick.",
+        hint,
     )
 
 
@@ -170,7 +177,7 @@ def breaches_table(
         Column("From warning", is_number=True),
         Column("Ticks between", is_number=True),
         Column("Closed", is_number=True),
-        Column("Realised", is_number=True),
+        Column("Profit", is_number=True),
     ]
     rows = []
     for story, breach in found[:most]:

@@ -111,7 +111,7 @@ def _breached(story: Story, *, dated: bool) -> Child:
 
 
 def consequence(story: Story, breach: Breach) -> str:
-    """What was closed for it and what that realised."""
+    """What was closed for it, and at what profit."""
     if not breach.closes:
         nothing = {
             "alert": "It only tells; nothing was closed.",
@@ -125,7 +125,7 @@ def consequence(story: Story, breach: Breach) -> str:
     later = f" {numbers.duration(after)} later" if after else ""
     return (
         f"{numbers.counted(many, 'position')}, {numbers.lots(lots)} lots, "
-        f"{'was' if many == 1 else 'were'} closed{later}: {gained} {story.currency} realised."
+        f"{'was' if many == 1 else 'were'} closed{later}, profit {gained} {story.currency}."
     )
 
 
