@@ -108,7 +108,7 @@ BUGS = (
         file="engine/marking/kernel.py",
         old="                    return woken\n",
         new="                    return min(woken + 1, stop - 1)\n",
-        tests=("tests/marking",),
+        tests=("tests/engine/test_replay_twin.py",),
     ),
 )
 
