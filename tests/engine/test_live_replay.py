@@ -1,6 +1,7 @@
 """A replay through the live actors: what is decided is what the replay loop decides."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -8,6 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from adapters.memory.journal import MemoryJournal
+from engine.book import load_book
 from engine.domain.account import AccountState
 from engine.domain.ids import AccountKey
 from engine.domain.records import Encoding, Record
@@ -16,6 +18,7 @@ from engine.live_replay import replay_live, run_live
 from engine.marking.feed import Feed
 from engine.marking.reference import ReferenceFeed
 from engine.marking.ticks import TickBatch, TickStream
+from engine.replay import replay
 from engine.replay_loop import ReplayLoop
 from engine.replay_times import speed_factor
 from tests import random_books
@@ -154,3 +157,58 @@ def test_a_speed_that_is_none_is_refused_with_what_is_allowed(text: str) -> None
         speed_factor(text)
     assert refused.value.help is not None
     assert "max, real" in refused.value.help
+
+
+BOOK = """
+[[instrument]]
+symbol = "EURUSD"
+calc_mode = "forex"
+digits = 5
+contract_size = 100000.0
+base_currency = "EUR"
+profit_currency = "USD"
+
+[[ruleset]]
+name = "house"
+preset = "classic"
+
+[[account]]
+login = 1001
+server = "Demo-1"
+currency = "USD"
+balance = 10000.0
+ruleset = "house"
+[[account.position]]
+id = 1
+symbol = "EURUSD"
+side = "buy"
+volume_lots = 1.0
+open_price = 1.1
+"""
+
+
+def test_a_replay_at_a_speed_gives_the_result_of_one_at_none(tmp_path: Path) -> None:
+    path = tmp_path / "book.toml"
+    path.write_text(BOOK)
+    rows = [(1000 * k, 0, 1.1 - k / 1000, 1.1 - k / 1000) for k in range(60)]
+    stream = random_books.ListStream(("EURUSD",), rows)
+    book = load_book(path)
+    whole = replay(book, stream)
+    live = replay(book, stream, speed="100000x")
+    assert lines(live.records) == lines(whole.records)
+    assert "position_closed" in b"".join(lines(live.records)).decode()
+    assert live.states == whole.states
+    assert live.changes(0) == whole.changes(0)
+    measured = {"seconds", "ticks_per_second"}
+    assert {k: v for k, v in live.summary.items() if k not in measured} == {
+        k: v for k, v in whole.summary.items() if k not in measured
+    }
+
+
+def test_a_replay_at_a_speed_without_a_tick_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "book.toml"
+    path.write_text(BOOK)
+    stream = random_books.ListStream(("EURUSD",), [(0, 0, 1.1, 1.1)])
+    stream.whole = stream.whole.part(0, 0)
+    with pytest.raises(UserError, match="no tick"):
+        replay(load_book(path), stream, speed="real")
