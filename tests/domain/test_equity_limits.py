@@ -266,33 +266,42 @@ def limits(draw: st.DrawFn) -> EquityLimit:
     )
 
 
-@settings(max_examples=300)
-@given(
-    limits(),
-    st.lists(st.floats(-120.0, 120.0), min_size=2, max_size=40),
-    st.floats(-0.005, 0.005),
+thousandths = st.integers(-20, 20).map(lambda n: n / 1000 + (n % 3) * 0.0003)
+moves_and_aims = st.lists(
+    st.tuples(st.integers(-120_000, 120_000), st.integers(0, 2), thousandths),
+    min_size=4,
+    max_size=40,
 )
+"""Steps of a mark: away by so much, or (aim below 2) to within two cents of that line."""
+
+
+@settings(max_examples=500)
+@given(limits(), thousandths, moves_and_aims)
 def test_a_limit_wakes_no_later_than_it_decides(
-    guard: EquityLimit, moves: list[float], rounding: float
+    guard: EquityLimit, odd_cents: float, moves: list[tuple[int, int, float]]
 ) -> None:
     state = replace(
         valued(guard, balance=9_990.0),
         guards=(GuardState(reference_minor=10_020_00),),
     )
-    mark = 10_000.0
+    mark = 10_000.0 + odd_cents
     state = replace(state, marks=Marks(trackers=(mark, mark)))
-    for move in moves:
+    for move, aim, off in moves:
         before = state.guards[0]
         lines = wakes(guard, 0, before, state).lines
-        mark += move
+        if aim < len(lines):
+            mark = height(lines[aim], state.marks.trackers) + off
+        else:
+            mark += move / 1000
         marks = advance(state.marks, mark, START_MSC)
-        woken = flagged(lines, marks.trackers, mark, 0.01)
+        woken = flagged(lines, marks.trackers, mark, 0.005)  # the equity is the mark, rounded
         state = replace(state, marks=marks)
-        after, found = evaluate(guard, 0, before, at(state, mark + rounding))
+        after, found = evaluate(guard, 0, before, at(state, mark))
         decided = found is not None or after.warned != before.warned
         assert woken or not decided
         if woken:  # like the kernel's caller: what is remembered changes only when woken
-            state = replace(state, guards=(after,))
+            released = replace(after, breached=False)  # at once, to go on
+            state = replace(state, guards=(released,))
 
 
 @pytest.mark.parametrize("equity", [9_999.0, 9_000.0, 8_501.0, 8_499.0, 8_001.0])

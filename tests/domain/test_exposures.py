@@ -1,5 +1,6 @@
 """Limits on what is open and on the margin level, and what wakes an account for them."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,11 +11,12 @@ from msgspec.structs import replace
 from engine.domain.account import AccountState, GuardState
 from engine.domain.exposures import evaluate, notional, wakes
 from engine.domain.guards import Action, Exposure, MarginLevel
+from engine.domain.margin import margin_minor
 from engine.domain.outcomes import Outcome, RuleFound, View, Wakes
 from engine.domain.positions import Position
 from engine.domain.quotes import Quote
 from engine.domain.step import equity_minor
-from engine.domain.valuation import Quotes, market_of
+from engine.domain.valuation import Market, Quotes, market_of
 from tests.domain.accounts import (
     MAJORS,
     START_MSC,
@@ -216,15 +218,23 @@ held = st.lists(
         st.sampled_from(sorted(START)), st.booleans(), st.integers(1, 200).map(lambda n: n / 100)
     ),
     min_size=1,
-    max_size=6,
+    max_size=3,
 )
-paths = st.lists(
-    st.tuples(
-        st.sampled_from(sorted(START)), st.floats(-0.004, 0.004), st.floats(0.0, 0.002)
-    ),
-    min_size=1,
-    max_size=40,
-)
+Move = tuple[str, float, float]
+
+
+@st.composite
+def paths(draw: st.DrawFn, symbols: tuple[str, ...]) -> list[Move]:
+    """Moves of one or two symbols, mostly one way: (symbol, relative move, spread)."""
+    movers = draw(st.lists(st.sampled_from(symbols), min_size=1, max_size=2))
+    way = draw(st.sampled_from([-1.0, 1.0]))
+    moves = st.tuples(
+        st.sampled_from(movers), st.sampled_from((-2, 1, 3, 5, 8, 20, 40)), st.integers(0, 1)
+    )
+    return [
+        (symbol, way * move / 10_000, spread / 20_000)
+        for symbol, move, spread in draw(st.lists(moves, min_size=8, max_size=25))
+    ]
 
 
 def positions_of(drawn: list[tuple[str, bool, float]]) -> list[Position]:
@@ -234,7 +244,11 @@ def positions_of(drawn: list[tuple[str, bool, float]]) -> list[Position]:
     ]
 
 
-def walk(moves: list[tuple[str, float, float]]) -> Any:
+def needed(of: Market, positions: list[Position]) -> tuple[str, ...]:
+    return tuple(sorted({s for p in positions for s in of.needs(p.symbol)}))
+
+
+def walk(moves: list[Move]) -> Iterator[dict[str, Quote]]:
     """The quotes after each move of a path."""
     quotes = {symbol: Quote(price, price, 0) for symbol, price in START.items()}
     for symbol, move, spread in moves:
@@ -243,10 +257,10 @@ def walk(moves: list[tuple[str, float, float]]) -> Any:
         yield quotes
 
 
-@settings(max_examples=200)
-@given(st.booleans(), held, paths, st.floats(0.99, 1.02), st.booleans())
+@settings(max_examples=300)
+@given(st.booleans(), held, st.floats(1.0, 1.02), st.booleans(), st.data())
 def test_a_notional_limit_wakes_no_later_than_it_decides(
-    pounds: bool, drawn: list[Any], moves: list[Any], room: float, gross: bool
+    pounds: bool, drawn: list[Any], room: float, gross: bool, data: st.DataObject
 ) -> None:
     of = POUNDS if pounds else DOLLARS
     state = unopened((), positions_of(drawn), of=of)
@@ -255,7 +269,7 @@ def test_a_notional_limit_wakes_no_later_than_it_decides(
     guard = exposure(max_gross_notional=limit) if gross else exposure(max_net_notional=limit)
     known, _ = evaluate(guard, GuardState(), view(state, before, 0.0))
     asked = wakes(guard, known, state, before)
-    for quotes in walk(moves):
+    for quotes in walk(data.draw(paths(needed(of, list(state.positions))))):
         after, found = evaluate(guard, known, view(state, quotes, 0.0))
         woken = leaves(asked, quotes)
         assert woken or not found
@@ -264,34 +278,32 @@ def test_a_notional_limit_wakes_no_later_than_it_decides(
             asked = wakes(guard, known, state, quotes)
 
 
-@settings(max_examples=200)
-@given(
-    st.booleans(),
-    held,
-    paths,
-    st.lists(st.floats(-0.1, 0.1), min_size=40, max_size=40),
-    st.booleans(),
-)
+LEVELS = {"floor": 60.0, "warn": 90.0, "re-arm": 93.0}
+aims = st.tuples(st.sampled_from(sorted(LEVELS)), st.integers(-8, 8).map(lambda n: n / 10_000))
+
+
+@settings(max_examples=300)
+@given(st.booleans(), held, st.booleans(), st.lists(aims, min_size=25, max_size=25), st.data())
 def test_a_margin_level_wakes_no_later_than_it_decides(
-    pounds: bool, drawn: list[Any], moves: list[Any], swings: list[float], direct: bool
+    pounds: bool, drawn: list[Any], direct: bool, aimed: list[Any], data: st.DataObject
 ) -> None:
+    """On each tick the equity lies next to one of the levels of that tick's own margin."""
     of = POUNDS if pounds else DOLLARS
     state = unopened((), positions_of(drawn), of=of)
     guard = level(60.0, warn=90.0)
-    kept = set(START) if direct else {s for p in state.positions for s in of.needs(p.symbol)}
-    quotes: Quotes = {symbol: quote(price) for symbol, price in START.items() if symbol in kept}
-    known, equity = GuardState(), 0.0
+    kept = tuple(START) if direct else needed(of, list(state.positions))
+    quotes: Quotes = {symbol: quote(START[symbol]) for symbol in kept}
+    known = GuardState()
     asked = wakes(guard, known, state, quotes)
-    margin_now = max((line.b for line in asked.lines), default=0.0) / 0.9
-    equity = margin_now  # a hundred percent, about: the levels are 60, 90 and 93
-    for (everything, swing) in zip(walk(moves), swings, strict=False):
+    for everything, (name, off) in zip(walk(data.draw(paths(kept))), aimed, strict=False):
         quotes = {symbol: everything[symbol] for symbol in kept}
-        equity = max(equity + swing * margin_now, 0.4 * margin_now)
+        margin = margin_minor(of, 100, state.positions, quotes) / 100
+        equity = round(LEVELS[name] * margin / 100.0 * (1.0 + off), 2)
         after, found = evaluate(guard, known, view(state, quotes, equity))
         woken = leaves(asked, quotes) or reaches(asked, equity)
         assert woken or (not found and after.warned == known.warned)
         if woken:
-            known = after
+            known = replace(after, breached=False)  # released at once, to go on
             asked = wakes(guard, known, state, quotes)
 
 
