@@ -66,8 +66,8 @@ CAPTURED = {"time_msc": 1_700_000_000_123, "bid": 1.5, "ask": 1.75, "flags": 103
         "time_msc,bid,ask,flags\n1700000000123,1.5,1.75,1030\n",
         "ask,bid,flags,time_msc\r\n1.75,1.5,1030,1700000000123.999\r\n",
         '"ask";"bid";"note";"time_msc"\n1.75;1.5;BID ASK;1700000000123\n',
-        gzip.compress(b"time_msc,bid,ask\n1700000000123,1.5,1.75"),
-        gzip.compress(gzip.compress(b"time_msc,bid,ask\n1700000000123,1.5,1.75")),
+        gzip.compress(b"time_msc,bid,ask\n1700000000123,1.5,1.75", mtime=0),
+        gzip.compress(gzip.compress(b"time_msc,bid,ask\n1700000000123,1.5,1.75", mtime=0), mtime=0),
     ],
     ids=range(10),
 )
