@@ -14,7 +14,7 @@ from engine.clock import Clock
 from engine.domain.guard_views import Sight
 from engine.domain.ids import AccountKey
 from engine.domain.quotes import Quote
-from engine.domain.snapshot import Quality, Snapshot, quality_of, snapshot_of
+from engine.domain.snapshot import Snapshot, snapshot_of
 from engine.marking.wakes import MarkingFeed
 from engine.router import Router
 
@@ -34,8 +34,16 @@ class Encoded:
     body: bytes
 
 
-_Version = tuple[int, int, Quality, int]
-"""Steps of the account, ticks of the feed, quality, and the age in whole steps."""
+@dataclass(slots=True)
+class _Kept:
+    """The last snapshot built of an account."""
+
+    version: tuple[int, int, str | None]
+    """Steps of the account, ticks of the feed, and whether it was given up."""
+    until_ns: int
+    """When an age in it is so much out of date."""
+    snapshot: Snapshot
+    encoded: Encoded | None = None
 
 
 class Board:
@@ -60,8 +68,7 @@ class Board:
         self._feed = feed
         self._clock = clock
         self._stale_after_ms = stale_after_ms
-        self._snapshots: dict[AccountKey, tuple[_Version, Snapshot]] = {}
-        self._bodies: dict[AccountKey, tuple[Snapshot, Encoded]] = {}
+        self._kept: dict[AccountKey, _Kept] = {}
         self._encoder = msgspec.json.Encoder()
 
     def keys(self) -> tuple[AccountKey, ...]:
@@ -75,15 +82,16 @@ class Board:
             KeyError: there is no such account.
         """
         actor = self._actors[key]
-        sight = self._sight(actor)
-        quality, _, age_ms = quality_of(actor.state, sight)
-        age = -1 if age_ms is None else age_ms // _AGE_STEP_MS
-        version = (actor.version, sight.feed_version, quality, age)
-        last = self._snapshots.get(key)
-        if last is not None and last[0] == version:
-            return last[1]
+        version = (actor.version, self._router.ticks, actor.crashed)
+        now_ns = self._clock.monotonic_ns()
+        last = self._kept.get(key)
+        if last is not None and last.version == version and now_ns < last.until_ns:
+            return last.snapshot
+        sight = self._sight(actor, now_ns)
         snapshot = self._build(actor, sight)
-        self._snapshots[key] = (version, snapshot)
+        ages = sight.ages_ms.values()
+        left_ms = min((_AGE_STEP_MS - age % _AGE_STEP_MS for age in ages), default=_AGE_STEP_MS)
+        self._kept[key] = _Kept(version, now_ns + left_ms * 1_000_000, snapshot)
         return snapshot
 
     def encoded(self, key: AccountKey) -> Encoded:
@@ -93,14 +101,12 @@ class Board:
             KeyError: there is no such account.
         """
         snapshot = self.snapshot(key)
-        last = self._bodies.get(key)
-        if last is not None and last[0] is snapshot:
-            return last[1]
-        body = self._encoder.encode(snapshot)
-        self.encoded_count += 1
-        encoded = Encoded(snapshot.seq, snapshot.feed_version, body)
-        self._bodies[key] = (snapshot, encoded)
-        return encoded
+        kept = self._kept[key]
+        if kept.encoded is None:
+            body = self._encoder.encode(snapshot)
+            kept.encoded = Encoded(snapshot.seq, snapshot.feed_version, body)
+            self.encoded_count += 1
+        return kept.encoded
 
     def _build(self, actor: Actor, sight: Sight) -> Snapshot:
         self.built += 1
@@ -112,9 +118,8 @@ class Board:
             # What crashed it may be its own valuation: then it is shown without one.
             return snapshot_of(actor.state, replace(sight, quotes={}))
 
-    def _sight(self, actor: Actor) -> Sight:
+    def _sight(self, actor: Actor, now_ns: int) -> Sight:
         """An account given up is seen as it last looked at the market itself."""
-        now_ns = self._clock.monotonic_ns()
         quotes: Mapping[str, Quote] = actor.seen.quotes if actor.crashed else actor.seat.quotes()
         heard = {symbol: self._router.heard_ns(symbol) for symbol in quotes}
         return Sight(

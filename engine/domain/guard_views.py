@@ -13,7 +13,7 @@ from engine.domain.equity_limits import (
     reference_minor,
     used_percent,
 )
-from engine.domain.guards import AccountGuard, EquityLimit, Measured
+from engine.domain.guards import AccountGuard, EquityLimit, Measured, Reset
 from engine.domain.marks import mark_of
 from engine.domain.resets import next_reset_msc
 from engine.domain.units import minor_of_mark, percent
@@ -102,11 +102,14 @@ def guard_view(
         used_percent=used,
         warn_percent=guard.warn_percent if isinstance(guard, EquityLimit) else None,
         floor_after_reset=major_of(state, after),
-        next_reset_msc=(
-            None if guard.reset is None else next_reset_msc(guard.reset, sight.time_msc)
-        ),
+        next_reset_msc=None if guard.reset is None else _next_reset(guard.reset, sight.time_msc),
         age_ms=age_ms,
     )
+
+
+def _next_reset(reset: Reset, time_msc: int) -> int:
+    """The next reset; asked by the minute, as resets are, so that the answer is remembered."""
+    return next_reset_msc(reset, time_msc - time_msc % 60_000)
 
 
 def _floor_after_reset(

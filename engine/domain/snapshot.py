@@ -21,7 +21,7 @@ from engine.domain.margin import margin_minor
 from engine.domain.marks import published_drawdown, published_high_water
 from engine.domain.positions import Side
 from engine.domain.units import minor_of_mark, percent
-from engine.domain.valuation import Quotes, floating_minor, missing_quote, profit_minor
+from engine.domain.valuation import Quotes, missing_quote, profit_minor
 
 
 class Quality(Enum):
@@ -106,9 +106,11 @@ def snapshot_of(state: AccountState, sight: Sight) -> Snapshot:
     spec = state.spec
     quality, reason, age_ms = quality_of(state, sight)
     valued = missing_quote(spec.market, state.positions, sight.quotes) is None
-    floating = floating_minor(spec.market, state.positions, sight.quotes) if valued else None
-    equity = None
-    if floating is not None:
+    profits = _profits_minor(state, sight.quotes)
+    floating = equity = None
+    if valued:
+        swap = sum(position.swap_minor for position in state.positions)
+        floating = swap + sum(profit for profit in profits if profit is not None)
         equity = state.balance_minor + state.credit_minor + floating
     margin = _margin_minor(state, sight) if valued else None
     level = None
@@ -152,7 +154,7 @@ def snapshot_of(state: AccountState, sight: Sight) -> Snapshot:
         nearest_guard=None if closest is None else closest.name,
         room=None if closest is None else closest.distance,
         room_percent=None if closest is None else room_percent(closest),
-        positions=_position_views(state, sight.quotes),
+        positions=_position_views(state, sight.quotes, profits),
         guards=guards,
     )
 
@@ -189,15 +191,26 @@ def _margin_minor(state: AccountState, sight: Sight) -> int | None:
         return None
 
 
-def _position_views(state: AccountState, quotes: Quotes) -> tuple[PositionView, ...]:
+def _profits_minor(state: AccountState, quotes: Quotes) -> list[int | None]:
+    """Profit of each position without swap; None where a quote is missing."""
     market = state.spec.market
+    return [
+        profit_minor(market, position, quotes)
+        if all(symbol in quotes for symbol in market.needs(position.symbol))
+        else None
+        for position in state.positions
+    ]
+
+
+def _position_views(
+    state: AccountState, quotes: Quotes, profits: list[int | None]
+) -> tuple[PositionView, ...]:
     views = []
-    for position in state.positions:
+    for position, profit in zip(state.positions, profits, strict=True):
         quote = quotes.get(position.symbol)
         price = None
         if quote is not None:
             price = quote.bid if position.side is Side.BUY else quote.ask
-        priced = all(symbol in quotes for symbol in market.needs(position.symbol))
         views.append(
             PositionView(
                 position_id=position.position_id,
@@ -207,7 +220,7 @@ def _position_views(state: AccountState, quotes: Quotes) -> tuple[PositionView, 
                 volume_lots=position.volume_lots,
                 open_price=position.open_price,
                 current_price=price,
-                profit=major_of(state, profit_minor(market, position, quotes) if priced else None),
+                profit=major_of(state, profit),
                 swap=state.spec.major(position.swap_minor),
                 stop_loss=position.stop_loss,
                 take_profit=position.take_profit,
