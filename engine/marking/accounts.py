@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from engine.domain.watch import Leg, Marks, Watch
+from engine.domain.watch import Exposure, Leg, Marks, Watch
 from engine.marking.columns import (
     CONVERTS,
     DEEPEST,
@@ -29,7 +29,7 @@ from engine.marking.columns import (
     Columns,
     refresh,
 )
-from engine.marking.rows import check, exposure_row, has_levels, line_row, terms
+from engine.marking.rows import check, check_exposures, exposure_row, has_levels, line_row, terms
 from engine.marking.runs import Runs, grown
 
 RUNS = (
@@ -72,6 +72,8 @@ class Accounts:
         self._free: list[int] = []
         self._runs = tuple(Runs(len(getattr(self.columns, names[0]))) for _, names in RUNS)
         self._rooms: list[tuple[int, ...]] = []
+        self._exposures: list[tuple[Exposure, ...] | None] = []
+        """What was last written of each slot: the same again need not be."""
 
     def take(self) -> int:
         """A slot for a new account, still empty."""
@@ -79,6 +81,7 @@ class Accounts:
             return self._free.pop()
         self.slots += 1
         self._rooms.append((0, 0, 0, 0))
+        self._exposures.append(None)
         if self.slots > len(self.columns.reals):
             self._grow(("reals", "whole"), 2 * len(self.columns.reals))
         return self.slots - 1
@@ -88,6 +91,7 @@ class Accounts:
         assert self.in_use(slot), f"slot {slot} holds no account"
         self._make_room(slot, (0, 0, 0, 0))
         self.columns.whole[slot] = 0
+        self._exposures[slot] = None
         self._free.append(slot)
 
     def in_use(self, slot: int) -> bool:
@@ -100,7 +104,26 @@ class Accounts:
         Everything is checked before anything is written. Costs some ten microseconds.
         """
         check(watch)
-        marks, exposures = watch.marks, watch.exposures
+        if watch.exposures is not self._exposures[slot]:
+            check_exposures(watch.exposures)
+            self._put_exposures(slot, watch.exposures)
+        self._put_lines(slot, watch)
+        marks, columns, whole = watch.marks, self.columns, self.columns.whole[slot]
+        whole[WAKE_AT_MSC] = min(watch.wake_at_msc, 2**62)
+        whole[DEEPEST_MSC] = marks.max_drawdown_time_msc
+        whole[SINCE], whole[WALK] = since, -walk
+        fixed = watch.base
+        for exposure in watch.exposures:
+            fixed -= 0.0 if exposure.conversion else exposure.cost
+        columns.reals[slot, :2] = fixed, watch.rounding_bound
+        columns.reals[slot, DEEPEST : DEEPEST + 2] = (
+            marks.max_drawdown,
+            marks.max_drawdown_high_water,
+        )
+        refresh(columns.reals, columns.whole, columns.lines, columns.trackers, slot)
+
+    def _put_exposures(self, slot: int, exposures: tuple[Exposure, ...]) -> None:
+        """Write what is held, as terms and as exposures."""
         seats = [self._seat(exposure.symbol) for exposure in exposures]
         rates = [self._conversion(e.conversion) if e.conversion else -1 for e in exposures]
         rows = [
@@ -110,42 +133,38 @@ class Accounts:
         ]
         plain = [row for row in rows if row[1] < 0]
         rows = plain + [row for row in rows if row[1] >= 0]
-        sizes = (len(rows), len(exposures), len(watch.lines), len(marks.trackers))
-        self._make_room(slot, tuple(Runs.room(size) for size in sizes))
-        fixed = watch.base
-        for exposure in exposures:
-            fixed -= 0.0 if exposure.conversion else exposure.cost
+        _, _, *others = self._rooms[slot]
+        self._make_room(slot, (Runs.room(len(rows)), Runs.room(len(exposures)), *others))
         columns, whole = self.columns, self.columns.whole[slot]
-        whole[TERMS], whole[EXPOSURES], whole[LINES], whole[TRACKERS] = sizes
-        whole[PLAIN_TERMS] = len(plain)
+        whole[TERMS], whole[EXPOSURES], whole[PLAIN_TERMS] = len(rows), len(exposures), len(plain)
         whole[FLAGS] = (
             IN_USE
             | (CONVERTS if len(plain) < len(rows) else 0)
             | (HAS_LEVELS if any(has_levels(exposure) for exposure in exposures) else 0)
         )
-        whole[WAKE_AT_MSC] = min(watch.wake_at_msc, 2**62)
-        whole[DEEPEST_MSC] = marks.max_drawdown_time_msc
-        whole[SINCE], whole[WALK] = since, -walk
-        columns.reals[slot, :2] = fixed, watch.rounding_bound
-        columns.reals[slot, DEEPEST : DEEPEST + 2] = (
-            marks.max_drawdown,
-            marks.max_drawdown_high_water,
-        )
-        starts = [int(whole[start]) for start, _ in RUNS]
+        first_term, first_exposure = int(whole[RUNS[0][0]]), int(whole[RUNS[1][0]])
         if rows:
-            columns.seats[starts[0] : starts[0] + sizes[0]] = [row[:2] for row in rows]
-            columns.units[starts[0] : starts[0] + sizes[0]] = [row[2:] for row in rows]
+            columns.seats[first_term : first_term + len(rows)] = [row[:2] for row in rows]
+            columns.units[first_term : first_term + len(rows)] = [row[2:] for row in rows]
         if exposures:
-            columns.exposures[starts[1] : starts[1] + sizes[1]] = [
+            columns.exposures[first_exposure : first_exposure + len(exposures)] = [
                 exposure_row(exposure, seat, rate)
                 for exposure, seat, rate in zip(exposures, seats, rates, strict=True)
             ]
-        if watch.lines:
-            columns.lines[starts[2] : starts[2] + sizes[2]] = [
-                line_row(line) for line in watch.lines
-            ]
-        columns.trackers[starts[3] : starts[3] + sizes[3], NOW] = marks.trackers
-        refresh(columns.reals, columns.whole, columns.lines, columns.trackers, slot)
+        self._exposures[slot] = exposures
+
+    def _put_lines(self, slot: int, watch: Watch) -> None:
+        """Write the lines and the trackers they follow."""
+        lines, trackers = watch.lines, watch.marks.trackers
+        terms_room, exposures_room, *_ = self._rooms[slot]
+        rooms = (terms_room, exposures_room, Runs.room(len(lines)), Runs.room(len(trackers)))
+        self._make_room(slot, rooms)
+        columns, whole = self.columns, self.columns.whole[slot]
+        whole[LINES], whole[TRACKERS] = len(lines), len(trackers)
+        first_line, first_tracker = int(whole[RUNS[2][0]]), int(whole[RUNS[3][0]])
+        if lines:
+            columns.lines[first_line : first_line + len(lines)] = [line_row(line) for line in lines]
+        columns.trackers[first_tracker : first_tracker + len(trackers), NOW] = trackers
 
     def marks(self, slot: int, ticks: int) -> Marks:
         """The account's marks as they stand in the columns."""

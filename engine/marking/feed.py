@@ -61,9 +61,17 @@ class Feed:
         self._walking = False
         self._walked_before = 0
         self._now = -1
+        self._quoted: dict[str, Quote] = {}
+        """Quotes asked for as of `_quoted_at`: many accounts ask for the same ones."""
+        self._quoted_at = -1
         self._heap: list[tuple[int, int, int]] = []
         self._woken = np.empty((16, 2), np.int64)
         self._marks = aligned((SMALL,))
+
+    @property
+    def rows(self) -> int:
+        """Rows there is room for in all columns, used or not: it grows only while accounts do."""
+        return sum(len(column) for column in self._accounts.columns)
 
     def add(self, watch: Watch) -> int:
         """See `MarkingFeed.add`."""
@@ -122,8 +130,19 @@ class Feed:
 
     def quotes(self, symbols: Iterable[str]) -> dict[str, Quote]:
         """See `MarkingFeed.quotes`."""
-        found = ((symbol, self.quote(symbol)) for symbol in symbols)
-        return {symbol: quote for symbol, quote in found if quote is not None}
+        if self._quoted_at != self._walked():
+            self._quoted_at = self._walked()
+            self._quoted = {}
+        quoted, found = self._quoted, {}
+        for symbol in symbols:
+            quote = quoted.get(symbol)
+            if quote is None:
+                quote = self.quote(symbol)
+                if quote is None:
+                    continue
+                quoted[symbol] = quote
+            found[symbol] = quote
+        return found
 
     def walk(self, batch: TickBatch) -> Iterator[Wake]:
         """See `MarkingFeed.walk`. Asserts that every tick may be valued: a reader sees to that."""

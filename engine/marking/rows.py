@@ -87,7 +87,13 @@ def check(watch: Watch) -> None:
         assert line.slack >= 0.0, "a slack below zero would wake too late"
         assert line.cap > -LARGEST, f"a line capped at {line.cap}"
         assert -1 <= line.tracker < len(marks.trackers), f"no tracker {line.tracker}"
-    for exposure in watch.exposures:
+    assert all(-LARGEST < real < LARGEST for real in reals), f"not a finite amount in {watch}"
+
+
+def check_exposures(exposures: tuple[Exposure, ...]) -> None:
+    """The same of what is held."""
+    reals: list[float] = []
+    for exposure in exposures:
         units = (exposure.long_units, exposure.short_units)
         reals += (*units, exposure.cost)
         assert min(units) >= 0.0, f"{exposure.symbol}: units below zero"
@@ -102,4 +108,4 @@ def check(watch: Watch) -> None:
             for held, least, largest in sides:
                 known = -LARGEST < least <= largest < LARGEST
                 assert held == 0.0 or known, f"{exposure.symbol}: open prices not given"
-    assert all(-LARGEST < real < LARGEST for real in reals), f"not a finite amount in {watch}"
+    assert all(-LARGEST < real < LARGEST for real in reals), f"not a finite amount in {exposures}"
