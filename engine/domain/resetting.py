@@ -14,8 +14,9 @@ from engine.domain.equity_limits import (
 )
 from engine.domain.guarding import end_halt, unlatch
 from engine.domain.guards import Consistency, EquityLimit, Latch, MinDays, ProfitTarget
-from engine.domain.marks import with_tracker
+from engine.domain.marks import mark_of, with_tracker
 from engine.domain.resets import is_reset, local_time, next_reset_msc
+from engine.domain.valuation import Quotes
 from engine.domain.watch import NEVER_MSC
 
 
@@ -25,14 +26,14 @@ def next_reset_of(state: AccountState, after_msc: int) -> int:
     return min(instants, default=NEVER_MSC)
 
 
-def reset_due(draft: Draft, equity: int, mark: float) -> None:
+def reset_due(draft: Draft, equity: int, quotes: Quotes) -> None:
     """Ends the day of every guard due at this instant, in the order listed."""
     for place, guard in enumerate(draft.state.spec.guards):
         if guard.reset is None or not is_reset(guard.reset, draft.time_msc):
             continue
         reference, floor_ = None, None
         if isinstance(guard, EquityLimit):
-            reference, floor_ = _take_reference(draft, place, guard, equity, mark)
+            reference, floor_ = _take_reference(draft, place, guard, equity, quotes)
         elif isinstance(guard, ProfitTarget | MinDays | Consistency):
             _end_day(draft, place, guard)
         if guard.latch is Latch.RESET and draft.state.guards[place].breached:
@@ -48,7 +49,7 @@ def reset_due(draft: Draft, equity: int, mark: float) -> None:
 
 
 def _take_reference(
-    draft: Draft, place: int, guard: EquityLimit, equity: int, mark: float
+    draft: Draft, place: int, guard: EquityLimit, equity: int, quotes: Quotes
 ) -> tuple[float, float]:
     state = draft.state
     known = state.guards[place]
@@ -59,7 +60,7 @@ def _take_reference(
         state = replace(state, guards=tuple(guards))
     if follows_day_high(guard):
         tracker = tracker_index(state.spec.guards, place)
-        state = replace(state, marks=with_tracker(state.marks, tracker, mark))
+        state = replace(state, marks=with_tracker(state.marks, tracker, mark_of(state, quotes)))
     draft.state = state
     from_here = reference_minor(guard, place, state.guards[place], state, state.marks)
     spec = state.spec

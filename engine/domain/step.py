@@ -142,7 +142,7 @@ def _on_time(draft: Draft, event: TimeReached) -> None:
     if not state.known:
         return
     equity = equity_minor(state, event.quotes)
-    resetting.reset_due(draft, equity, mark_of(state, event.quotes))
+    resetting.reset_due(draft, equity, event.quotes)
     guarding.test_all(draft, event.quotes, equity)
     closing.close_what_is_due(draft)
 
