@@ -13,7 +13,7 @@ import numpy as np
 from engine.marking.compiling import bare
 from engine.marking.ticks import Floats, Int32s, Int64s
 
-SMALL = 64
+SMALL = 128
 """Ticks in a small block; a power of two, for marks are halved down to eight, and those to one."""
 WIDE = 256
 """Ticks in a wide block: a multiple of `SMALL`."""
