@@ -195,20 +195,11 @@ def _chart(story: Story, chart: int) -> Markup:
         key.append((stroke("reset"), "reset"))
     if any(record.__struct_config__.tag == "balance_changed" for record in story.told):
         key.append((stroke("operation"), "deposit or withdrawal"))
-    ranges = [("all", "All"), ("in", "Zoom in"), ("out", "Zoom out")]
-    if story.breaches:
-        ranges.insert(1, (f"at:{story.breaches[0].verdict.time_msc}", "Around the breach"))
-    buttons = [h("button", name, type="button", data_range=value) for value, name in ranges]
-    if floors:
-        buttons.append(
-            h("button", "Fit equity", type="button", data_range="fit", aria_pressed="false")
-        )
     return figure(
         "equity",
         chart,
         f"Equity of {story.name} over the whole replay, {story.currency}",
         key,
-        buttons,
         _alternative(story),
         "Drag across the chart to look closer, or use the arrow keys, plus and minus in it.",
     )
@@ -219,21 +210,16 @@ def figure(
     number: int,
     title: str,
     key: Sequence[tuple[Markup, str]],
-    buttons: Sequence[Markup],
     alternative: str,
     hint: str,
 ) -> Markup:
-    """A chart to be drawn when it comes into view, with its key, tools, words and table."""
+    """A chart to be drawn when it comes into view, with its key, words and table.
+
+    Its tools are made by the script, without which they do nothing.
+    """
     return h(
         "figure",
-        h(
-            "div",
-            h("figcaption", title),
-            h("div", buttons, class_="tools", role="group", aria_label="Range")
-            if buttons
-            else None,
-            class_="bar",
-        ),
+        h("figcaption", title),
         h("ul", [h("li", sample, name) for sample, name in key], class_="key"),
         h("div", class_="plot", role="img", tabindex=0, aria_label=alternative),
         h("p", hint, class_="readout", aria_live="polite"),

@@ -34,24 +34,25 @@ _STROKES = {
 
 
 def sprite() -> Markup:
-    """The glyphs, once in the page, to be used by name."""
+    """The glyphs and samples, once in the page, to be used by name."""
+    boxes = [(name, "0 0 24 24" if name == "gate" else "0 0 16 16", shape)
+             for name, shape in _SHAPES.items()]  # fmt: skip
+    boxes += [(name, "0 0 22 10", shape) for name, shape in _STROKES.items()]
     symbols = [
-        Markup(f'<symbol id="g-{name}" viewBox="0 0 {size} {size}">{shape}</symbol>')
-        for name, shape in _SHAPES.items()
-        for size in (24 if name == "gate" else 16,)
+        Markup(f'<symbol id="g-{name}" viewBox="{box}">{shape}</symbol>')
+        for name, box, shape in boxes
     ]
     return h("svg", symbols, width=0, height=0, class_="hidden", aria_hidden="true")
 
 
 def glyph(name: str) -> Markup:
     """A glyph without words; the words stand beside it."""
-    return Markup(f'<svg aria-hidden="true"><use href="#g-{name}"></use></svg>')
+    return Markup(f'<svg aria-hidden="true"><use href="#g-{name}"/></svg>')
 
 
 def stroke(name: str) -> Markup:
     """A sample of a line, for the key of a chart."""
-    shape = _STROKES[name]
-    return Markup(f'<svg class="stroke" viewBox="0 0 22 10" aria-hidden="true">{shape}</svg>')
+    return Markup(f'<svg class="stroke" aria-hidden="true"><use href="#g-{name}"/></svg>')
 
 
 def state(name: str) -> Markup:

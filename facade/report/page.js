@@ -23,10 +23,34 @@
       this.u.over.addEventListener("dblclick", () => this.press("all"));
       this.plot.addEventListener("keydown", (event) => this.key(event));
       this.plot.addEventListener("blur", () => this.say(""));
-      figure.addEventListener("click", (event) => {
-        const button = event.target.closest("[data-range]");
-        if (button) this.press(button.dataset.range);
-      });
+      this.tools();
+    }
+
+    tools() {
+      const breach = (this.chart.marks || []).find((mark) => mark[1] === "breach");
+      const ranges = [["all", "All"], ["in", "Zoom in"], ["out", "Zoom out"]];
+      if (this.kind === "ticks") ranges.splice(1, 0, ["near", "At the breach"]);
+      if (breach) ranges.splice(1, 0, ["at:" + breach[0], "Around the breach"]);
+      if (this.kind === "equity" && this.chart.floors.length) ranges.push(["fit", "Fit equity"]);
+      const group = document.createElement("div");
+      group.className = "tools";
+      group.setAttribute("role", "group");
+      group.setAttribute("aria-label", "Range");
+      for (const [range, name] of ranges) {
+        const button = document.createElement("button");
+        button.type = "button";
+        button.textContent = name;
+        button.addEventListener("click", () => this.press(range));
+        if (range === "fit") {
+          button.setAttribute("aria-pressed", "false");
+          this.fitted = button;
+        }
+        group.append(button);
+      }
+      const bar = document.createElement("div");
+      bar.className = "bar";
+      this.figure.prepend(bar);
+      bar.append(this.figure.querySelector("figcaption"), group);
     }
 
     get look() { return look; }
@@ -59,7 +83,7 @@
       };
       if (range === "fit") {
         this.fit = !this.fit;
-        this.figure.querySelector("[data-range=fit]").setAttribute("aria-pressed", this.fit);
+        this.fitted.setAttribute("aria-pressed", this.fit);
         const { min, max } = this.u.scales.x;
         this.u.setScale("x", { min, max });
         return;
@@ -176,11 +200,30 @@
       }
       const scroll = document.createElement("div");
       scroll.className = "scroll";
-      scroll.tabIndex = 0;
       scroll.append(table);
       twin.append(scroll);
+      reachable();
     });
   }
+
+  // A box that scrolls is a stop for the keyboard, and then it needs a name.
+
+  function reachable() {
+    for (const box of document.querySelectorAll(".scroll, .polled")) {
+      const scrolls = box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight;
+      box.toggleAttribute("tabindex", scrolls);
+      if (scrolls) {
+        box.tabIndex = 0;
+        box.setAttribute("role", "region");
+        box.setAttribute("aria-label", box.querySelector("caption").textContent);
+      } else {
+        box.removeAttribute("role");
+        box.removeAttribute("aria-label");
+      }
+    }
+  }
+  reachable();
+  addEventListener("resize", reachable);
 
   // Sorting: by the number of a cell where it has one, else by its text; unknown goes last.
 

@@ -37,7 +37,7 @@ MEASURED_WORK = 60_000_000
 CHART_BYTES = 11_000
 CHART_BYTES_LEAST = 3_000
 PANES_MOST = 60
-FIGURE_BYTES = 1_800
+FIGURE_BYTES = 1_500
 """Of a figure's own HTML."""
 SPARE_BYTES = 4_000
 BREACHES_MOST = 300
@@ -80,14 +80,17 @@ def render(replay: Replay) -> str:
     plan = _plan(replay)
     allowed = PAGE_BYTES + ACCOUNT_BYTES * len(plan.stories) - SPARE_BYTES
     data = quality.section(replay, plan.stories)
-    left = 0
+
+    def left() -> int:
+        return allowed - len(_compose(replay, plan, sources, data).encode())
+
     for plan.detail in DETAILS:
-        left = allowed - len(_compose(replay, plan, sources, data).encode())
-        if left > CHART_BYTES_LEAST * len(plan.sectioned):
+        room = left()
+        if room > (CHART_BYTES_LEAST + FIGURE_BYTES) * len(plan.sectioned):
             break
-    left -= _add_charts(plan, left)
-    left -= _add_panes(plan, left * 2 // 3)
-    _add_events(replay, plan, left)
+    _add_charts(plan, room)
+    _add_panes(plan, left() * 5 // 6)
+    _add_events(replay, plan, left())
     return _compose(replay, plan, sources, data)
 
 
@@ -110,24 +113,20 @@ def _gather(series: Mapping[int, EquitySeries], wanted: Sequence[int]) -> None:
         gather([series[number] for number in wanted[start : start + 200]])
 
 
-def _add_charts(plan: Plan, left: int) -> int:
-    """Adds a chart for every account shown that was valued; how many bytes they take."""
+def _add_charts(plan: Plan, left: int) -> None:
+    """Adds a chart for every account shown that was valued."""
     shown = [s for s in plan.sectioned if s.number in plan.measured]
-    if not shown:
-        return 0
-    each = min(CHART_BYTES, left * 3 // 5 // len(shown) - FIGURE_BYTES)
+    each = min(CHART_BYTES, left // 2 // max(len(shown), 1) - FIGURE_BYTES)
     for story in shown:
         plan.chart_of[story.number] = len(plan.charts)
         envelope = story.series.envelope()
         plan.charts.append(
             charting.equity_chart(story, envelope, max(each, CHART_BYTES_LEAST) * 7 // 8)
         )
-    return len(orjson.dumps(plan.charts)) + FIGURE_BYTES * len(shown)
 
 
-def _add_panes(plan: Plan, left: int) -> int:
+def _add_panes(plan: Plan, left: int) -> None:
     """Adds panes of breaches, each account's first ones first, while they fit."""
-    taken = 0
     wanted = [
         (number, story, breach)
         for story in plan.sectioned
@@ -139,11 +138,10 @@ def _add_panes(plan: Plan, left: int) -> int:
         if payload is None:
             continue
         size = len(orjson.dumps(payload)) + FIGURE_BYTES
-        if taken + size <= left:
+        if size <= left:
             plan.pane_of[story.number, number] = len(plan.panes)
             plan.panes.append(payload)
-            taken += size
-    return taken
+            left -= size
 
 
 def _pane(story: Story, breach: Breach, polls: Sequence[dict[str, Any]]) -> Payload | None:

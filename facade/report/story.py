@@ -162,9 +162,10 @@ def stories_of(replay: Replay, series: Mapping[int, EquitySeries]) -> list[Story
     told: dict[tuple[str, int], list[Record]] = {}
     for record in replay.records:
         told.setdefault((record.server, record.login), []).append(record)
-    ticked = {
-        quality.symbol for quality in replay.stream.quality() if quality.first_msc is not None
-    }
+    files = replay.stream.quality()
+    ticked = {quality.symbol for quality in files if quality.first_msc is not None}
+    if not files:
+        ticked = set(replay.stream.symbols)
     stories = []
     states = replay.states
     for number, account in enumerate(replay.book.accounts):

@@ -52,15 +52,9 @@ def table(
         for column in columns
     ]
     body = [_row(columns, row) for row in rows]
-    # A box that scrolls must be reachable by keyboard, and then needs a name.
-    return h(
-        "div",
-        h("table", h("caption", caption), h("thead", h("tr", heads)), h("tbody", body)),
-        class_="scroll",
-        tabindex=0,
-        role="region",
-        aria_label=caption if isinstance(caption, str) and caption else "table",
-    )
+    # Where it does scroll, the script makes the box reachable by keyboard and names it.
+    listed = h("table", h("caption", caption), h("thead", h("tr", heads)), h("tbody", body))
+    return h("div", listed, class_="scroll")
 
 
 def _row(columns: Sequence[Column], row: Row) -> Markup:
@@ -93,13 +87,12 @@ def when(
     if brief:
         clock = f"{clock[:8]}Z"
     day = numbers.day(time_msc)
-    instant = numbers.instant(time_msc)
     shown: list[Child] = [clock]
     if dated and stacked:
         shown += [" ", h("small", day, class_="below")]
     elif dated:
         shown = [h("span", day, " ", class_="dim"), clock]
-    return h("time", shown, datetime=instant, title=instant if brief else None, class_="nowrap")
+    return h("span", shown, class_="t", title=numbers.instant(time_msc) if brief else None)
 
 
 def price(value: float, digits: int | None) -> Markup:

@@ -63,7 +63,9 @@ def _between(breach: Breach) -> Markup | None:
     entries = [(numbers.duration(lapse), "from warning to breach")]
     if breach.between_ticks is not None:
         entries.append((numbers.count(breach.between_ticks), "ticks between"))
-    return h("p", [h("span", h("b", shown), name) for shown, name in entries], class_="between")
+    return h(
+        "p", [h("span", h("b", shown), " ", name) for shown, name in entries], class_="between"
+    )
 
 
 def _rule(story: Story, breach: Breach, *, dated: bool) -> Markup:
@@ -120,7 +122,7 @@ def _polls(story: Story, polls: Polls) -> Markup | None:
         h("thead", h("tr", h("th", "Poll every", scope="col"), heads)),
         h("tbody", rows),
     )
-    return h("div", listed, class_="polled", tabindex=0, role="region", aria_label=caption)
+    return h("div", listed, class_="polled")
 
 
 def _figure(story: Story, breach: Breach, pane: Pane, polls: Polls) -> Markup:
@@ -136,11 +138,6 @@ def _figure(story: Story, breach: Breach, pane: Pane, polls: Polls) -> Markup:
         key.append((stroke("close"), "closed"))
     if any(poll["late_median_ms"] is not None for poll in polls):
         key.append((stroke("poll"), "a poller, median: when it sees, and what"))
-    buttons = [
-        h("button", name, type="button", data_range=value)
-        for value, name in (("all", "All"), ("near", "At the breach"), ("in", "Zoom in"),
-                            ("out", "Zoom out"))
-    ]  # fmt: skip
     number, thinned = pane
     hint = "Times count from the deciding tick."
     if thinned:
@@ -153,7 +150,6 @@ def _figure(story: Story, breach: Breach, pane: Pane, polls: Polls) -> Markup:
         number,
         f"Every tick around the breach of {verdict.guard} by {story.name}, {story.currency}",
         key,
-        buttons,
         f"Equity of account {story.name} tick by tick around its breach of {verdict.guard} at {at}."
         + lapse,
         hint,
