@@ -5,8 +5,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from engine import replay_equity
+from engine.domain.equity_limits import floor_minor
 from engine.domain.guards import (
     Action,
     Comparator,
@@ -18,7 +20,7 @@ from engine.domain.guards import (
 )
 from engine.domain.records import AccountClosed, GuardBreach, GuardWarning
 from engine.domain.units import minor_of_mark
-from engine.equity_ticks import EquityTicks
+from engine.equity_ticks import EquityTicks, floors_minor
 from engine.replay_equity import EquitySeries, equity_series, gather
 from engine.replay_result import Replay
 from tests.conftest import SOAK
@@ -284,6 +286,17 @@ def test_a_trailing_floor_follows_the_high_water_mark_up_to_its_lock() -> None:
     assert ticks.limits[0].floor_minor.tolist() == [
         9_600_00.0, 9_800_00.0, 9_800_00.0, 10_000_00.0, 10_000_00.0
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "amount", [Percent(percent=4.0, of_reference=True), Percent(percent=4.0), Money(amount_minor=7)]
+)
+def test_floors_in_columns_are_those_of_the_guard_also_below_zero(amount: Percent | Money) -> None:
+    [account] = one_account([], []).accounts
+    guard = replace(TRAILING, amount=amount)
+    references = [-1_000_000, -1, 0, 1, 12, 13, 1_000_050, 1_062_501]
+    columns = floors_minor(guard, np.array(references, np.float64), account.spec)
+    assert columns.tolist() == [floor_minor(guard, one, account.spec) for one in references]
 
 
 def test_the_tick_of_a_breach_still_shows_what_was_closed_on_it() -> None:
