@@ -163,9 +163,7 @@ def equity_limit(rng: Random, name: str, initial_minor: int) -> EquityLimit:
         amount=amount,
         measured=rng.choice([Measured.EQUITY, Measured.EQUITY, Measured.BALANCE]),
         comparator=rng.choice(list(Comparator)),
-        lock_at=rng.choice(
-            [None, None, Percent(percent=100.5), Money(amount_minor=initial_minor)]
-        ),
+        lock_at=rng.choice([None, None, Percent(percent=100.5), Money(amount_minor=initial_minor)]),
         warn_percent=rng.choice([50.0, 75.0]) if warn == "percent" else None,
         warn_drawdown_percent=share * 0.7 if warn == "drawdown" else None,
     )

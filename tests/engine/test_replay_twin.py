@@ -55,9 +55,7 @@ def test_the_kernel_decides_what_plain_steps_on_every_tick_decide(seed: int) -> 
 def test_random_books_are_worth_comparing_on() -> None:
     """The control: the books above do warn, breach, close, reset and release."""
     kinds = {
-        type(record).__name__
-        for seed in range(40)
-        for record in records_of(seed, "kernel", 1024)
+        type(record).__name__ for seed in range(40) for record in records_of(seed, "kernel", 1024)
     }
     assert kinds >= {
         "GuardWarning",
