@@ -82,7 +82,8 @@ class Outbox(Protocol):
         """Hands a durable intent to the broker; the deals it has made already, in order.
 
         A broker that answers later returns none: its deals come through the account's inbox, and
-        this never waits for them. Sending an intent twice does what sending it once does.
+        this never waits for them. Sending an intent twice does what sending it once does. A link
+        that is down is no error here: an account whose sends keep raising is given up.
         """
 
 

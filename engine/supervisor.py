@@ -138,7 +138,7 @@ class Supervisor:
 
     async def _keep(self, actor: Actor) -> None:
         """Runs one actor; takes it up again where it raised, and gives it up in the end."""
-        trouble: list[str] = []
+        trouble = ""
         at, tries = None, 0
         while tries < TRIES:
             try:
@@ -146,18 +146,18 @@ class Supervisor:
             except* JournalError:
                 raise
             except* Exception as crash:  # noqa: BLE001  # one account's trouble is its own
-                trouble.append(_first_line(crash))
+                trouble = _first_line(crash)
             tries = tries + 1 if actor.at is at else 1
             at = actor.at
         try:
-            await actor.give_up(trouble[-1])
+            await actor.give_up(trouble)
         except* JournalError:
             raise
         except* Exception as crash:  # noqa: BLE001
             # Not even the halt could be recorded: the account is given up all the same.
-            trouble.append(_first_line(crash))
+            trouble = _first_line(crash)
         if self._on_crash is not None:
-            self._on_crash(actor.key, trouble[-1])
+            self._on_crash(actor.key, trouble)
         actor.seat.rest()
 
 
