@@ -191,7 +191,9 @@ def wakes(guard: EquityLimit, place: int, known: GuardState, state: AccountState
             else (tracker_index(state.spec.guards, place))
         )
         if guard.measured is Measured.BALANCE:
-            lines = [_trailing(guard, tracker, state.spec, p, q, False) for p, q, _ in below]  # noqa: FBT003
+            lines = [
+                _trailing(guard, tracker, state.spec, p, q, wakes_above=False) for p, q, _ in below
+            ]
             balance = major(state.balance_minor, state.spec.digits)
             return Wakes(tuple(r for line in lines if (r := _risen_to(line, balance))))
         return Wakes(
@@ -276,7 +278,10 @@ def _risen_to(line: Line, balance: float) -> Line | None:
     floor, one has the floor at its cap. It is there when both are; never if the capped one is not.
     """
     height = balance - line.slack
-    reach = (height - line.q * line.b) / (line.p + line.q * line.a)
+    rise = line.p + line.q * line.a
+    if rise <= 0.0:  # a fixed floor
+        return None
+    reach = (height - line.q * line.b) / rise
     if line.q * line.cap < inf:
         if line.p > 0.0:
             reach = max(reach, (height - line.q * line.cap) / line.p)

@@ -259,6 +259,7 @@ def limits(draw: st.DrawFn) -> EquityLimit:
     return limit(
         reference=draw(st.sampled_from(list(Reference))),
         amount=draw(amounts),
+        measured=draw(st.sampled_from([Measured.EQUITY, Measured.EQUITY, Measured.BALANCE])),
         comparator=draw(st.sampled_from(list(Comparator))),
         lock_at=draw(locks),
         warn_percent=share,
@@ -286,6 +287,7 @@ def test_a_limit_wakes_no_later_than_it_decides(
     )
     mark = 10_000.0 + odd_cents
     state = replace(state, marks=Marks(trackers=(mark, mark)))
+    untested = True  # as at the opening and after a release
     for move, aim, off in moves:
         before = state.guards[0]
         lines = wakes(guard, 0, before, state).lines
@@ -294,7 +296,8 @@ def test_a_limit_wakes_no_later_than_it_decides(
         else:
             mark += move / 1000
         marks = advance(state.marks, mark, START_MSC)
-        woken = flagged(lines, marks.trackers, mark, 0.005)  # the equity is the mark, rounded
+        # The equity is the mark, rounded: half a cent away at most.
+        woken = untested or flagged(lines, marks.trackers, mark, 0.005)
         state = replace(state, marks=marks)
         after, found = evaluate(guard, 0, before, at(state, mark))
         decided = found is not None or after.warned != before.warned
@@ -302,6 +305,7 @@ def test_a_limit_wakes_no_later_than_it_decides(
         if woken:  # like the kernel's caller: what is remembered changes only when woken
             released = replace(after, breached=False)  # at once, to go on
             state = replace(state, guards=(released,))
+            untested = after.breached
 
 
 @pytest.mark.parametrize("equity", [9_999.0, 9_000.0, 8_501.0, 8_499.0, 8_001.0])
@@ -316,3 +320,14 @@ def test_between_its_lines_a_limit_sleeps(equity: float) -> None:
 def test_a_breached_limit_without_a_warning_asks_for_nothing() -> None:
     state = valued(CLASSIC[1])
     assert wakes(CLASSIC[1], 0, GuardState(breached=True), state).lines == ()
+
+
+def test_a_fixed_floor_under_the_balance_is_reached_by_no_reference() -> None:
+    for reference in (Reference.EQUITY_HIGH_WATER, Reference.DAY_HIGH_EQUITY):
+        guard = limit(
+            reference=reference,
+            amount=FixedFloor(floor_minor=9_000_00),
+            measured=Measured.BALANCE,
+            warn_percent=None,
+        )
+        assert wakes(guard, 0, GuardState(), valued(guard)).lines == ()
