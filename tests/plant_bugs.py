@@ -110,6 +110,27 @@ BUGS = (
         new="                    return min(woken + 1, stop - 1)\n",
         tests=("tests/engine/test_replay_twin.py",),
     ),
+    Bug(
+        name="the kernel's peak taken leg by leg, before netting",
+        file="engine/marking/walk.py",
+        old="    worst, best = least_and_largest(marks)\n",
+        new="""    worst, best = least_and_largest(marks)
+    leg = columns.whole[slot, TERMS_FROM]
+    for t in range(start - block_start, stop - block_start):
+        for k in range(leg, leg + columns.whole[slot, PLAIN_TERMS]):
+            row = columns.seats[k, SPAN] // 2
+            part = columns.reals[slot, FIXED] + columns.units[k, 0] * prices.quotes[block, row, t]
+            best = part if part > best else best
+""",
+        tests=("tests/marking",),
+    ),
+    Bug(
+        name="bid and ask swapped in the kernel's conversion",
+        file="engine/marking/prices.py",
+        old="                bid *= 1.0 / leg_ask\n                ask *= 1.0 / leg_bid\n",
+        new="                bid *= 1.0 / leg_bid\n                ask *= 1.0 / leg_ask\n",
+        tests=("tests/marking",),
+    ),
 )
 
 
