@@ -28,14 +28,7 @@ def replay(
     date: options.Dates = None,
     start: options.From = None,
     end: options.To = None,
-    compare_poll: Annotated[
-        str | None,
-        typer.Option(
-            "--compare-poll",
-            metavar="10s,30s,60s",
-            help="What pollers of these periods would have seen of each breach.",
-        ),
-    ] = None,
+    compare_poll: options.ComparePoll = None,
     fail_on: Annotated[
         FailOn | None,
         typer.Option("--fail-on", help="Exit 1 on a breach, or on a warning or breach."),
@@ -49,14 +42,7 @@ def replay(
     report: Annotated[
         Path | None, typer.Option("--report", metavar="OUT.html", help="Write the report page.")
     ] = None,
-    speed: Annotated[
-        str,
-        typer.Option(
-            "--speed",
-            metavar="max|real|Nx",
-            help="max: as fast as it goes; real and Nx: through the live actors, at that pace.",
-        ),
-    ] = "max",
+    speed: options.Speed = "max",
     as_json: options.AsJson = False,
 ) -> None:
     """Replay tick files through the accounts and guards of a book."""

@@ -39,6 +39,22 @@ From = Annotated[
     typer.Option("--from", metavar="T", help="First moment taken: 2014-05-02T12:30:00Z."),
 ]
 To = Annotated[str | None, typer.Option("--to", metavar="T", help="First moment not taken.")]
+ComparePoll = Annotated[
+    str | None,
+    typer.Option(
+        "--compare-poll",
+        metavar="10s,30s,60s",
+        help="What pollers of these periods would have seen of each breach.",
+    ),
+]
+Speed = Annotated[
+    str,
+    typer.Option(
+        "--speed",
+        metavar="max|real|Nx",
+        help="max: as fast as it goes; real and Nx: through the live actors, at that pace.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 

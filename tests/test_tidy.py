@@ -37,6 +37,8 @@ INDEX_HOST = re.compile(
     r"[p]ypi\.org|python[h]osted|--(extra-)?index-[u]rl|/[s]imple/?( |$)|\.whl[#]|\"[r]esolved\":",
     re.MULTILINE,
 )
+# A word to a tool at the end of a line, which has to stand there, is not counted; ruff agrees.
+PRAGMA = re.compile(r"\s*# (noqa|type: ignore).*$")
 TEXT = {".py", ".md", ".toml", ".txt", ".js", ".css", ".html", ".sh", ".mq5", ".mqh", ".h", ".cpp"}
 
 Files = dict[Path, str]
@@ -62,8 +64,9 @@ def lines_are_short(files: Files) -> Iterator[str]:
     for path, text in files.items():
         if path.suffix in {".py", ".toml", ".sh"} or path.name in {"Makefile", "run"}:
             for number, line in enumerate(text.splitlines(), 1):
-                if len(line) > COLUMNS and path.name != "pyproject.toml":
-                    yield f"{path}:{number}: {len(line)} columns, at most {COLUMNS}"
+                wide = len(PRAGMA.sub("", line))
+                if wide > COLUMNS and path.name != "pyproject.toml":
+                    yield f"{path}:{number}: {wide} columns, at most {COLUMNS}"
 
 
 def module_names_say_what_is_inside(files: Files) -> Iterator[str]:
@@ -185,6 +188,7 @@ OFFENDERS: list[tuple[Rule, str, str]] = [
     (functions_are_short, "perf/a.py", "def long():\n" + "    x = 1\n" * 70),
     (functions_are_short, "engine/a.py", "async def long():\n" + "    x = 1\n" * 70),
     (lines_are_short, "engine/a.py", "#" * 101),
+    (lines_are_short, "engine/a.py", "x" * 101 + "  # type: ignore[misc]"),
     (module_names_say_what_is_inside, "engine/quote_utils.py", ""),
     (module_names_say_what_is_inside, "engine/core/quotes.py", ""),
     (module_names_say_what_is_inside, "adapters/base.py", ""),
@@ -223,6 +227,7 @@ def test_a_tidy_file_passes_every_rule() -> None:
         Path("engine/domain/__init__.py"): '"""The domain."""\n',
         Path("adapters/mt5/ea/Tidegate.mq5"): "// the terminal's side of the link\n",
         Path("facade/problems.py"): '"""Problems."""\n\n\ndef not_found_handler() -> None: ...\n',
+        Path("engine/noted.py"): '"""Noted."""\n' + "x" * 95 + "  # type: ignore[misc]\n",
         Path("engine/database.py"): '"""`database` is one word."""\n',
         Path(".gitignore"): "out/\n",
     }

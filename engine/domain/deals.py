@@ -49,9 +49,7 @@ class DealType(Enum):
         return Side.SELL if self is DealType.SELL else None
 
 
-OPERATIONS = frozenset(
-    {DealType.BALANCE, DealType.CREDIT, DealType.BONUS, DealType.CORRECTION}
-)
+OPERATIONS = frozenset({DealType.BALANCE, DealType.CREDIT, DealType.BONUS, DealType.CORRECTION})
 """Deposits and withdrawals: never profit or loss, so references move with them."""
 
 
@@ -128,9 +126,7 @@ def money_of(deal: Deal, *, bonus_is_credit: bool = False) -> MoneyMoved:
     return MoneyMoved(balance_minor=total, operation_minor=operation)
 
 
-def apply(
-    positions: Sequence[Position], deal: Deal, margin_mode: MarginMode
-) -> Applied:
+def apply(positions: Sequence[Position], deal: Deal, margin_mode: MarginMode) -> Applied:
     """The positions after a deal; money and cancelled deals leave them as they are."""
     side = deal.type.side
     if side is None:
@@ -150,9 +146,7 @@ def apply(
     return _reduced(positions, held, deal, side, margin_mode)
 
 
-def _held(
-    positions: Sequence[Position], deal: Deal, margin_mode: MarginMode
-) -> Position | None:
+def _held(positions: Sequence[Position], deal: Deal, margin_mode: MarginMode) -> Position | None:
     for position in positions:
         if margin_mode is MarginMode.NETTING:
             if position.symbol == deal.symbol:
@@ -204,12 +198,8 @@ def _reduced(
             closed_lots=held.volume_lots,
             unexplained=f"closes {deal.volume_lots} lots of {held.volume_lots}",
         )
-    reversed_ = replace(
-        _opened(deal, side, over), position_id=held.position_id, magic=held.magic
-    )
-    return Applied(
-        _put(positions, held, reversed_), opened_lots=over, closed_lots=held.volume_lots
-    )
+    reversed_ = replace(_opened(deal, side, over), position_id=held.position_id, magic=held.magic)
+    return Applied(_put(positions, held, reversed_), opened_lots=over, closed_lots=held.volume_lots)
 
 
 def _put(

@@ -174,9 +174,7 @@ def _margin_level(
         found = _over("margin_level_percent", level, guard.floor_percent)
         return replace(after, warned=warned, breached=True), (found,)
     if warn is not None and not warned and level <= warn:
-        found = RuleFound(
-            breach=False, measured="margin_level_percent", value=level, limit=warn
-        )
+        found = RuleFound(breach=False, measured="margin_level_percent", value=level, limit=warn)
         return replace(after, warned=True), (found,)
     return replace(after, warned=warned), ()
 
@@ -228,9 +226,7 @@ def _margin_wakes(
     return Wakes(lines=tuple(lines), bands=bands if lines else ())
 
 
-def _line(
-    level: float, most: float, least: float, slack: float, *, wakes_above: bool
-) -> Line:
+def _line(level: float, most: float, least: float, slack: float, *, wakes_above: bool) -> Line:
     margin = least if wakes_above else most
     slack *= 1.0 + level / 100.0
     return Line(wakes_above=wakes_above, b=level * margin / 100.0, slack=slack)

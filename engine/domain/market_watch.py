@@ -145,9 +145,7 @@ def _suspect(
     return after, [(level, float(invalid_in_a_row), float(guard.in_a_row))]
 
 
-def _gap(
-    guard: Gap, last: Quote | None, sessions: Sessions, quote: Quote
-) -> Iterator[_Said]:
+def _gap(guard: Gap, last: Quote | None, sessions: Sessions, quote: Quote) -> Iterator[_Said]:
     if last is None or quote.time_msc - last.time_msc < guard.quiet_s * 1000:
         return
     moved = _percent(abs(quote.mid - last.mid), last.mid)
@@ -191,9 +189,7 @@ def _still(since_msc: int | None, now_msc: int, holds: bool) -> int | None:
     return now_msc if since_msc is None else since_msc
 
 
-def _stale_at(
-    guard: Stale, state: SymbolState, sessions: Sessions, time_msc: int
-) -> int | None:
+def _stale_at(guard: Stale, state: SymbolState, sessions: Sessions, time_msc: int) -> int | None:
     """When the symbol is stale if no tick comes; None while closed or before its first tick."""
     if state.last is None or not is_open(sessions, time_msc):
         return None

@@ -103,6 +103,4 @@ def _consistency(guard: Consistency, known: GuardState) -> RuleFound | None:
     if 100.0 * days.best_minor <= guard.max_percent * days.total_minor:
         return None
     share = percent(100.0 * days.best_minor / days.total_minor)
-    return RuleFound(
-        breach=True, measured="best_day_percent", value=share, limit=guard.max_percent
-    )
+    return RuleFound(breach=True, measured="best_day_percent", value=share, limit=guard.max_percent)

@@ -84,8 +84,7 @@ def wakes(
             times = [
                 since.get(p.position_id, state.time_msc) + _allowed_ms(guard)
                 for p in state.positions
-                if (p.position_id, _ONCE) not in acted
-                and since.get(p.position_id) != _HAS_STOP
+                if (p.position_id, _ONCE) not in acted and since.get(p.position_id) != _HAS_STOP
             ]
     return Wakes(at_msc=min(times, default=NEVER_MSC))
 
@@ -134,13 +133,17 @@ def _in_news(guard: NewsWindow, view: View) -> Iterator[Due]:
         for position in view.state.positions:
             if _concerns(event, _instrument(view.state, position)):
                 seconds = (event.time_msc - view.time_msc) / 1000
-                yield position, event.time_msc, RuleFound(
-                    breach=True,
-                    measured="seconds_to_news",
-                    value=seconds,
-                    limit=guard.before_s if seconds >= 0 else guard.after_s,
-                    subject=f"{position.position_id} {event.currency} {event.title}".rstrip(),
-                    only_positions=(position.position_id,),
+                yield (
+                    position,
+                    event.time_msc,
+                    RuleFound(
+                        breach=True,
+                        measured="seconds_to_news",
+                        value=seconds,
+                        limit=guard.before_s if seconds >= 0 else guard.after_s,
+                        subject=f"{position.position_id} {event.currency} {event.title}".rstrip(),
+                        only_positions=(position.position_id,),
+                    ),
                 )
 
 
@@ -206,9 +209,7 @@ def _without_calendar(
     ]
 
 
-def _too_long(
-    guard: MaxHolding | StopLossRequired, known: GuardState, view: View
-) -> Iterator[Due]:
+def _too_long(guard: MaxHolding | StopLossRequired, known: GuardState, view: View) -> Iterator[Due]:
     since = dict(known.since)
     holding = isinstance(guard, MaxHolding)
     for position in view.state.positions:

@@ -40,9 +40,7 @@ def run(mode: MarginMode, *deals: Deal) -> tuple[Position, ...]:
 
 def test_a_deal_in_opens_a_position() -> None:
     opened = run(HEDGING, deal("buy", 0.5, 1.1, order=77, magic=5))
-    assert opened == (
-        buy("EURUSD", 0.5, 1.1, 1, ticket=77, magic=5, opened_at_msc=START_MSC),
-    )
+    assert opened == (buy("EURUSD", 0.5, 1.1, 1, ticket=77, magic=5, opened_at_msc=START_MSC),)
 
 
 def test_adding_averages_the_open_price_by_volume() -> None:
@@ -68,9 +66,7 @@ def test_ten_tenths_are_a_whole() -> None:
 
 
 def test_a_hedging_account_holds_both_sides_apart() -> None:
-    first, second = run(
-        HEDGING, deal("buy", 1.0, 1.1), deal("sell", 1.0, 1.2, position_id=2)
-    )
+    first, second = run(HEDGING, deal("buy", 1.0, 1.1), deal("sell", 1.0, 1.2, position_id=2))
     assert (first.side, second.side) == (Side.BUY, Side.SELL)
     closed = run(
         HEDGING,
@@ -86,9 +82,7 @@ def test_a_netting_reversal_keeps_the_identifier_and_takes_a_new_ticket() -> Non
     start = (buy("EURUSD", 1.0, 1.1, 1, ticket=50, swap_minor=-5, stop_loss=1.0),)
     applied = apply(start, deal("sell", 1.5, 1.2, Entry.INOUT, order=60), NETTING)
     assert (applied.closed_lots, applied.opened_lots) == (1.0, 0.5)
-    assert applied.positions == (
-        sell("EURUSD", 0.5, 1.2, 1, ticket=60, opened_at_msc=START_MSC),
-    )
+    assert applied.positions == (sell("EURUSD", 0.5, 1.2, 1, ticket=60, opened_at_msc=START_MSC),)
 
 
 def test_a_netting_account_matches_by_symbol_whatever_identifier_the_deal_names() -> None:

@@ -193,7 +193,11 @@ def test_a_margin_that_cannot_be_computed_is_said_once_and_the_guard_stands_stil
 POUNDS = market_of([*MAJORS, fx("EURGBP"), fx("GBPJPY")], "GBP")
 DOLLARS = market_of([*MAJORS, fx("EURGBP"), fx("GBPJPY")], "USD")
 START = {
-    "EURUSD": 1.1, "GBPUSD": 1.25, "USDJPY": 150.0, "XAUUSD": 2000.0, "EURGBP": 0.88,
+    "EURUSD": 1.1,
+    "GBPUSD": 1.25,
+    "USDJPY": 150.0,
+    "XAUUSD": 2000.0,
+    "EURGBP": 0.88,
     "GBPJPY": 187.5,
 }
 

@@ -54,9 +54,7 @@ class Feed:
 
     def wait_until(self, time_msc: int) -> Said:
         self.now_msc = time_msc
-        self.state, self.last = elapse(
-            self.guards, self.state, "XAUUSD", Sessions(), time_msc
-        )
+        self.state, self.last = elapse(self.guards, self.state, "XAUUSD", Sessions(), time_msc)
         return [(one.kind, one.level.value) for one in self.last]
 
 

@@ -29,7 +29,9 @@ DAILY = Reset(zone="Europe/Prague", at_minute=0)
 
 def target(**more: Any) -> ProfitTarget:
     fields: dict[str, Any] = {
-        "name": "target", "action": Action.ALERT, "target": Percent(percent=10.0)
+        "name": "target",
+        "action": Action.ALERT,
+        "target": Percent(percent=10.0),
     }
     return ProfitTarget(**fields | more)
 
@@ -40,7 +42,10 @@ def days(count: int) -> MinDays:
 
 def even(max_percent: float, after_days: int = 2) -> Consistency:
     return Consistency(
-        name="even", action=Action.ALERT, reset=DAILY, max_percent=max_percent,
+        name="even",
+        action=Action.ALERT,
+        reset=DAILY,
+        max_percent=max_percent,
         after_days=after_days,
     )
 
@@ -122,7 +127,10 @@ def test_the_best_day_is_weighed_against_the_total_at_a_reset() -> None:
         breach=True, measured="best_day_percent", value=50.2513, limit=50.0
     )
     assert [f and f.value for f in shares(even(50.0), 300.0, -100.0, 600.0, 300.0)] == [
-        None, 150.0, 75.0, 54.5455,
+        None,
+        150.0,
+        75.0,
+        54.5455,
     ]
 
 

@@ -61,7 +61,10 @@ class Watch:
     def next_wake(self, time_msc: int, *positions: Position) -> int:
         state = unopened([self.guard], positions, of=self.of)
         state = type(state)(
-            spec=state.spec, balance_minor=0, marks=state.marks, positions=state.positions,
+            spec=state.spec,
+            balance_minor=0,
+            marks=state.marks,
+            positions=state.positions,
             time_msc=time_msc,
         )
         return wakes(self.guard, self.known, state, {}).at_msc
@@ -83,9 +86,7 @@ def about(found: list[RuleFound]) -> list[tuple[int, ...] | None]:
         ("2026-10-26", "2026-10-30 21:00", "2026-11-01 22:00"),
     ],
 )
-def test_the_week_ends_on_the_wall_clock_of_new_york(
-    monday: str, closes: str, opens: str
-) -> None:
+def test_the_week_ends_on_the_wall_clock_of_new_york(monday: str, closes: str, opens: str) -> None:
     weekend = Closed(utc(closes), utc(opens))
     assert weekend_at(Sessions(), utc(f"{monday} 12:00")) == weekend
     assert weekend_at(Sessions(), weekend.to_msc - 1) == weekend
@@ -184,7 +185,9 @@ def news(*events: tuple[int, str], **more: Any) -> NewsWindow:
 def test_positions_in_an_affected_currency_are_found_inside_the_window() -> None:
     of = market_of([*MAJORS, fx("EURGBP")], "USD")
     dollar, yen, cross = (
-        buy("XAUUSD", 1.0, 2000.0, 1), sell("USDJPY", 1.0, 150.0, 2), buy("EURGBP", 1.0, 0.88, 3)
+        buy("XAUUSD", 1.0, 2000.0, 1),
+        sell("USDJPY", 1.0, 150.0, 2),
+        buy("EURGBP", 1.0, 0.88, 3),
     )
     before, after = NFP - 120_000, NFP + 60_000
     for at, ids in ((before - 1, []), (before, [(1,), (2,)]), (after, [(1,), (2,)])):
