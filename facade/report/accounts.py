@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from engine.domain.account import Mode
 from facade.report import numbers, wording
 from facade.report.glyphs import WORDS, glyph, state, stroke
 from facade.report.markup import Child, Markup, h
@@ -81,7 +82,10 @@ def _row(
     valued = closed.equity is not None
     room = story.series.min_room if measured and valued else None
     guard = breach or warning
-    fell = when(closed.max_drawdown_time_msc, dated=dated, brief=True)
+    fell: Child = None
+    if closed.max_drawdown_time_msc is not None:
+        at = when(closed.max_drawdown_time_msc, dated=dated, brief=True)
+        fell = h("small", at, class_="below")
     login = h("a", story.name, href=f"#{anchor(story)}") if story.number in drawn else story.name
     cells = [
         Cell([login, " ", h("small", story.spec.key.server, class_="below")], story.name),
@@ -96,7 +100,7 @@ def _row(
             [
                 numbers.percent(closed.max_drawdown_percent, breached=True),
                 " ",
-                h("small", fell, class_="below"),
+                fell,
             ],
             closed.max_drawdown_percent if valued else None,
         ),
@@ -130,6 +134,7 @@ def section(
             h("h2", story.name, " ", h("small", key.server, class_="dim"), id=f"{anchor(story)}-h"),
             state(story.state),
             _halted(story),
+            _watched(story),
         ),
         h("p", wording.sentence(story, dated=dated, measured=True), class_="sentence"),
         _facts(story),
@@ -149,6 +154,12 @@ def _halted(story: Story) -> Markup | None:
         return None
     by = ", ".join(story.halts)
     return h("span", glyph("halted"), f"Halted by {by}", class_="state s-halted")
+
+
+def _watched(story: Story) -> Markup | None:
+    if story.spec.mode is not Mode.OBSERVE:
+        return None
+    return h("span", glyph("observe"), "Observe", class_="state s-halted")
 
 
 def _facts(story: Story) -> Markup:

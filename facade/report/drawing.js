@@ -191,19 +191,22 @@ const Draw = (() => {
     }), [at, seen.floors, seen.values], target);
   }
 
+  // A name above its dot, moved in where it would stand out of the plot.
   function label(u, text, x, y, look) {
-    const { ctx, bbox: b } = u, right = x > b.left + b.width * .8;
+    const { ctx, bbox: b } = u;
     ctx.save();
-    ctx.font = 11 * px() + "px system-ui, sans-serif";
-    ctx.textAlign = right ? "right" : "left";
-    ctx.textBaseline = "middle";
+    ctx.font = 11 * px() + "px system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
+    ctx.textAlign = "center";
+    ctx.textBaseline = "alphabetic";
     ctx.lineJoin = "round";
     ctx.lineWidth = 3 * px();
     ctx.strokeStyle = look.panel;
     ctx.fillStyle = look.unknown;
-    const from = x + (right ? -9 : 9) * px();
-    ctx.strokeText(text, from, y);
-    ctx.fillText(text, from, y);
+    const half = ctx.measureText(text).width / 2;
+    const at = Math.min(Math.max(x, b.left + half), b.left + b.width - half);
+    const over = y - 9 * px() > b.top + 10 * px() ? y - 9 * px() : y + 18 * px();
+    ctx.strokeText(text, at, over);
+    ctx.fillText(text, at, over);
     ctx.restore();
   }
 

@@ -14,6 +14,8 @@ _SHAPES = {
     ' stroke="currentColor" stroke-width="2.2"/>'
     '<circle cx="8" cy="14.2" r="1.5" fill="currentColor"/>',
     "halted": '<path d="M2.5 2.5h11v11h-11z" fill="currentColor"/>',
+    "observe": '<path d="M8 1.6 14.4 8 8 14.4 1.6 8Z" fill="none" stroke="currentColor"'
+    ' stroke-width="2"/>',
     "gate": '<path d="M2 2.5v19M22 2.5v19M2 4h20M5.5 7.5h13v6.5h-13z" fill="none"'
     ' stroke="currentColor" stroke-width="1.7"/><path d="M1 19q2.75-2.4 5.5 0t5.5 0 5.5 0'
     ' 5.5 0" fill="none" stroke="currentColor" stroke-width="1.7"/>',

@@ -19,7 +19,7 @@ import orjson
 from engine.domain import records
 from engine.replay_equity import EquitySeries, equity_series, gather
 from engine.replay_result import Replay
-from facade.report import accounts, appendix, charting, glyphs, head, quality, verdicts
+from facade.report import accounts, appendix, charting, glyphs, head, numbers, quality, verdicts
 from facade.report.accounts import DETAILS, Detail
 from facade.report.charting import Payload
 from facade.report.markup import Markup, embedded_json, h, joined
@@ -59,6 +59,8 @@ class Plan:
     chart_of: dict[int, int] = field(default_factory=dict)
     panes: list[Payload] = field(default_factory=list)
     pane_of: dict[_Key, int] = field(default_factory=dict)
+    quiet: set[_Key] = field(default_factory=set)
+    """Breaches without a tick near them."""
     events: list[Any] = field(default_factory=list)
     events_left_out: int = 0
     detail: Detail = DETAILS[0]
@@ -136,6 +138,7 @@ def _add_panes(plan: Plan, left: int) -> None:
     for number, story, breach in sorted(wanted, key=lambda found: found[0])[:PANES_MOST]:
         payload = _pane(story, breach, plan.polls.get(breach.verdict.verdict_id, []))
         if payload is None:
+            plan.quiet.add((story.number, number))
             continue
         size = len(orjson.dumps(payload)) + FIGURE_BYTES
         if size <= left:
@@ -245,13 +248,15 @@ def _section(plan: Plan, story: Story, *, dated: bool) -> Markup:
             breach,
             _pane_at(plan, plan.pane_of.get((story.number, number))),
             plan.polls.get(breach.verdict.verdict_id, []),
+            quiet=(story.number, number) in plan.quiet,
             dated=dated,
         )
         for number, breach in enumerate(story.breaches[: plan.detail.cards])
     ]
     left = len(story.breaches) - len(cards)
     if left:
-        said = f"{left} later breaches of this account are in the table of breaches."
+        later = numbers.counted(left, "later breach", "later breaches")
+        said = f"{later} of this account: see the table of breaches."
         cards.append(h("p", said, class_="note"))
     return accounts.section(story, plan.chart_of.get(story.number), cards, plan.detail, dated=dated)
 

@@ -15,7 +15,7 @@ Pane = tuple[int, bool]
 
 
 def breach_of(
-    story: Story, breach: Breach, pane: Pane | None, polls: Polls, *, dated: bool
+    story: Story, breach: Breach, pane: Pane | None, polls: Polls, *, quiet: bool, dated: bool
 ) -> Markup:
     """One breach.
 
@@ -33,7 +33,7 @@ def breach_of(
         title,
         h("p", wording.decided(story, breach, dated=dated), " ",
           wording.consequence(story, breach), class_="said"),
-        _between(breach),
+        _between(story, breach),
         _rule(story, breach, dated=dated),
         h("p", "tidegate explain ", verdict.verdict_id, class_="id"),
         class_="card",
@@ -41,12 +41,14 @@ def breach_of(
     right: Child = (
         _figure(story, breach, pane, polls)
         if pane is not None
-        else h("p", _no_pane(verdict), class_="card note")
+        else h("p", _no_pane(verdict, quiet=quiet), class_="note apart")
     )
     return h("div", card, h("div", right, _polls(story, polls)), class_="verdict")
 
 
-def _no_pane(verdict: records.GuardBreach | records.RuleBreach) -> str:
+def _no_pane(verdict: records.GuardBreach | records.RuleBreach, *, quiet: bool) -> str:
+    if quiet:
+        return "No tick came near it: it was found at a reset while the market was closed."
     if isinstance(verdict, records.RuleBreach):
         return "This guard has no floor to draw equity against."
     return (
@@ -55,17 +57,32 @@ def _no_pane(verdict: records.GuardBreach | records.RuleBreach) -> str:
     )
 
 
-def _between(breach: Breach) -> Markup | None:
+def _between(story: Story, breach: Breach) -> Markup:
     """How much time and how many ticks lay between the warning and the breach."""
     lapse = breach.between_msc
     if lapse is None:
-        return h("p", "No warning came before it: one tick crossed both lines.", class_="note")
+        return h("p", _unwarned(story, breach), class_="note")
     entries = [(numbers.duration(lapse), "from warning to breach")]
     if breach.between_ticks is not None:
         entries.append((numbers.count(breach.between_ticks), "ticks between"))
     return h(
         "p", [h("span", h("b", shown), " ", name) for shown, name in entries], class_="between"
     )
+
+
+def _unwarned(story: Story, breach: Breach) -> str:
+    """Why no warning stands before a breach."""
+    name = breach.verdict.guard
+    if not isinstance(breach.verdict.tick, records.Tick):
+        return "It was found at the reset, without a tick of its own."
+    guard = next((guard for guard in story.limits if guard.name == name), None)
+    if guard is None or (guard.warn_percent is None and guard.warn_drawdown_percent is None):
+        return "This guard does not warn."
+    if any(
+        warning.guard == name and warning.seq < breach.verdict.seq for warning in story.warnings
+    ):
+        return "No new warning came before it."
+    return "No warning came before it: one tick crossed both lines."
 
 
 def _rule(story: Story, breach: Breach, *, dated: bool) -> Markup:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from engine.domain import records
+from engine.domain.account import Mode
 from facade.report import numbers
 from facade.report.markup import Child, h
 from facade.report.story import BREACHED, KNOWN, UNKNOWN, WARNED, Breach, Story
@@ -113,6 +114,8 @@ def _breached(story: Story, *, dated: bool) -> Child:
 def consequence(story: Story, breach: Breach) -> str:
     """What was closed for it, and at what profit."""
     if not breach.closes:
+        if story.spec.mode is Mode.OBSERVE:
+            return "The account is only watched: nothing was closed."
         nothing = {
             "alert": "It only tells; nothing was closed.",
             "pause": "The account was halted; positions stay.",
