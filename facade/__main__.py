@@ -33,7 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             INPUT,
         )
     try:
-        code = app(list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
+        words = list(sys.argv[1:] if arguments is None else arguments)
+        code = app(words, prog_name="tidegate", standalone_mode=False)
+        if code == INTERRUPTED:  # how newer versions of Typer say it
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except UserError as error:
         return _said(error.render(), INPUT)
