@@ -187,7 +187,8 @@ def pane(story: Story, breach: Breach, ticks: EquityTicks, polls: Polls) -> Payl
     values, floors = _whole(limit.measured_minor), _whole(limit.floor_minor)
     worth = verdict.balance if verdict.measured == "balance" else verdict.equity
     # The columns stand after what the tick decided: the deciding height is the verdict's own.
-    values[decided] = round(min(max(worth * 10.0**story.digits, -EXACT_MOST), EXACT_MOST))
+    if isinstance(verdict.tick, records.Tick):
+        values[decided] = round(min(max(worth * 10.0**story.digits, -EXACT_MOST), EXACT_MOST))
     kept, thinned = _told_places(part.time_msc, values, floors, decided)
     times = (part.time_msc[kept] - at).astype(np.int64)
     places, heights = steps(floors[kept].tolist())
@@ -243,7 +244,7 @@ def _told_places(times: Int64s, values: Ints, floors: Ints, decided: int) -> tup
             told += sorted(int(place) for place in ends)
     if told[-1] != len(values) - 1:
         told.append(len(values) - 1)
-    return told, len(told) < decided + TICKS_LEAST + len(later)
+    return told, bool(len(rest))
 
 
 def _near(breach: Breach) -> list[int]:

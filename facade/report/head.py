@@ -122,6 +122,9 @@ def _least_room(stories: Sequence[Story], measured: frozenset[int], sources: Pro
     full = f"{numbers.money(room.room, story.digits)} {story.currency}"
     value = h("span", shown, " ", h("small", story.currency), title=full)
     where = f"{numbers.percent(left)} left: {story.name}, {room.guard}, "
+    valued = sum(story.state != UNKNOWN for story in stories)
+    if len(measured) < valued:
+        where = f"of the {numbers.count(len(measured))} accounts measured; {where}"
     return title, value, [where, when(room.time_msc, dated=not sources.one_day)]
 
 

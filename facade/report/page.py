@@ -6,7 +6,7 @@ out, where a person would look for it.
 """
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
@@ -17,7 +17,7 @@ import msgspec
 import orjson
 
 from engine.domain import records
-from engine.replay_equity import EquitySeries, equity_series, gather
+from engine.replay_equity import equity_series, gather
 from engine.replay_result import Replay
 from facade.report import accounts, appendix, charting, glyphs, head, numbers, quality, verdicts
 from facade.report.accounts import DETAILS, Detail
@@ -34,6 +34,8 @@ SECTIONS_MOST = 50
 SECTIONS_LEAST = 6
 MEASURED_WORK = 60_000_000
 """Ticks times accounts that a pass for least rooms and charts may cost: some seconds."""
+MEASURED_MOST = 400
+"""Accounts whose equity is held at once, a quarter of a megabyte each."""
 CHART_BYTES = 11_000
 CHART_BYTES_LEAST = 3_000
 PANES_MOST = 60
@@ -100,19 +102,14 @@ def _plan(replay: Replay) -> Plan:
     """Which accounts are shown and measured: the worst first, no more than a pass can bear."""
     series = {n: equity_series(replay, n) for n in range(len(replay.book.accounts))}
     stories = by_severity(stories_of(replay, series), frozenset())
-    most = max(SECTIONS_LEAST, MEASURED_WORK // max(replay.ticks, 1))
+    most = min(MEASURED_MOST, max(SECTIONS_LEAST, MEASURED_WORK // max(replay.ticks, 1)))
     valued = [story.number for story in stories if story.state != UNKNOWN][:most]
-    _gather(series, valued)
+    gather([series[number] for number in valued])
     measured = frozenset(valued)
     polls: dict[str, list[dict[str, Any]]] = {}
     for poll in replay.summary.get("compare_poll", ()):
         polls.setdefault(poll["verdict_id"], []).append(poll)
     return Plan(by_severity(stories, measured), measured, polls)
-
-
-def _gather(series: Mapping[int, EquitySeries], wanted: Sequence[int]) -> None:
-    for start in range(0, len(wanted), 200):
-        gather([series[number] for number in wanted[start : start + 200]])
 
 
 def _add_charts(plan: Plan, left: int) -> None:
@@ -226,7 +223,8 @@ def _overview(plan: Plan, drawn: frozenset[int], *, dated: bool) -> Markup:
         notes.append(f"The {len(drawn)} at the top have a section with a chart below.")
     unmeasured = [s for s in stories if s.number not in plan.measured and s.state != UNKNOWN]
     if unmeasured:
-        notes.append(f"The least room of the other {len(unmeasured)} was not measured.")
+        other = numbers.count(len(unmeasured))
+        notes.append(f"The least room of {other} accounts was not measured.")
     parts = [
         h("h2", "Accounts", id="accounts-h"),
         accounts.accounts_table(stories, plan.measured, drawn, dated=dated),

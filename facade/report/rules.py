@@ -177,8 +177,12 @@ def _consequence(guard: Guard) -> str:
 
 def grouped(specs: Sequence[AccountSpec]) -> list[tuple[list[AccountSpec], list[tuple[str, str]]]]:
     """Accounts that have the same rules in words, with those rules: (guard's name, words)."""
+    # Accounts of one ruleset and currency share their guards: each is put into words once.
+    worded: dict[tuple[int, str], tuple[tuple[str, str], ...]] = {}
     groups: dict[tuple[tuple[str, str], ...], list[AccountSpec]] = {}
     for spec in specs:
-        words = tuple((guard.name, in_words(guard, spec)) for guard in spec.guards)
-        groups.setdefault(words, []).append(spec)
+        shared = id(spec.guards), spec.market.deposit
+        if shared not in worded:
+            worded[shared] = tuple((guard.name, in_words(guard, spec)) for guard in spec.guards)
+        groups.setdefault(worded[shared], []).append(spec)
     return [(members, list(words)) for words, members in groups.items()]

@@ -48,7 +48,7 @@ def breach_of(
 
 def _no_pane(verdict: records.GuardBreach | records.RuleBreach, *, quiet: bool) -> str:
     if quiet:
-        return "No tick came near it: it was found at a reset while the market was closed."
+        return "No tick came near it: it was found at the reset, on quotes from before."
     if isinstance(verdict, records.RuleBreach):
         return "This guard has no floor to draw equity against."
     return (

@@ -60,7 +60,8 @@ def decided(story: Story, breach: Breach, *, dated: bool) -> Child:
         else ", which is the floor itself"
     )
     shown = f"{_money(story, measured)} {story.currency}"
-    return [*parts, f" {verb} {verdict.measured} to ", h("b", shown), f"{where}."]
+    to = "to" if verb == "took" else "to be"
+    return [*parts, f" {verb} {verdict.measured} {to} ", h("b", shown), f"{where}."]
 
 
 def sentence(story: Story, *, dated: bool, measured: bool) -> Child:

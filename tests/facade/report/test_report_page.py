@@ -208,6 +208,30 @@ def test_a_breach_without_a_floor_has_a_card_and_no_pane() -> None:
     assert "Every position needs a stop loss within 5 s." in page.text
 
 
+def test_an_account_that_is_only_watched_says_so() -> None:
+    accounts = account(1001).replace("balance =", 'mode = "observe"\nbalance =', 1)
+    page = page_of(replayed(accounts, gold(falling(1290.0))))
+    assert "The account is only watched: nothing was closed." in page.text
+    assert " Observe" in page.text or ">Observe<" in page.html
+
+
+def test_a_breach_found_at_a_reset_says_so() -> None:
+    instruments = INSTRUMENTS.replace("close_and_halt", "pause")  # released by the reset
+    rows = [
+        (START_MSC + after_msc, 0, bid, bid + 0.3)
+        for after_msc, bid in ((0, 1300.0), (1_000, 1290.0), (2 * 86_400_000, 1290.0))
+    ]
+    page = page_of(replayed(account(1001), MadeStream(("XAUUSD",), rows), instruments=instruments))
+    assert (
+        "At 2014-05-01 22:00:00.000Z, at the reset, found equity to be 9\u202f000.00" in page.text
+    )
+    assert page.text.count("It was found at the reset, without a tick of its own.") == 2
+    assert page.text.count("No tick came near it") == 2
+    assert "The account was halted; positions stay." in page.text
+    assert len(page.embedded(CHARTS_JSON)["ticks"]) == 1
+    assert "through lows and highs only" not in page.text
+
+
 def test_every_table_has_a_caption_and_every_chart_words_and_a_table() -> None:
     page = page_of(replayed(account(1001) + account(1002, lots=0.2), gold(falling(1290.0))))
     assert page.count("table") == page.count("caption") > 6
