@@ -153,7 +153,7 @@ class Connection:
                 now_ns = self._house.clock.monotonic_ns()
                 said = self.side.receive_data(chunk, now_ns) if chunk else self.side.receive_eof()
                 for event in said:
-                    if isinstance(event, SaidHello):
+                    if isinstance(event, SaidHello) and self.side.stage is Stage.DECIDING:
                         await self._challenge()
                     elif isinstance(event, Proved):
                         self.key = event.key

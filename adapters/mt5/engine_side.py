@@ -34,14 +34,17 @@ _ENDED = (Stage.REFUSING, Stage.CLOSED)
 
 @dataclass(frozen=True, slots=True)
 class SaidHello:
-    """Somebody says to be this terminal: answer with a challenge."""
+    """Somebody says to be this terminal: challenge it, if the side is still `deciding`.
+
+    It is not when a fault, or the end, came in the same bytes.
+    """
 
     hello: frames.Hello
 
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """It is: record the epoch, then welcome it."""
+    """It is: record the epoch, then welcome it, if the side is still `proved`."""
 
     hello: frames.Hello
     key: Secret
