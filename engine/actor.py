@@ -16,6 +16,7 @@ from engine.domain.effects import Effect, Publish, SendClose
 from engine.domain.events import (
     DealReported,
     Event,
+    MarketFound,
     Opened,
     QuoteMarked,
     ReplayEnded,
@@ -70,7 +71,7 @@ class _Watching:
 
 
 _WATCHING = _Watching()
-_Valued = QuoteMarked | TimeReached | ReplayEnded
+_Valued = QuoteMarked | TimeReached | MarketFound | ReplayEnded
 _Job = Item | Event | SendClose | _Store | _Answer | _Watching
 
 
@@ -190,7 +191,14 @@ class Actor:
                 job.reply.give(job.step)
             case _Watching():
                 self.sentry.read(self.state, self._seen.quotes)
-            case Opened() | QuoteMarked() | TimeReached() | ReplayEnded() | DealReported():
+            case (
+                Opened()
+                | QuoteMarked()
+                | TimeReached()
+                | MarketFound()
+                | ReplayEnded()
+                | DealReported()
+            ):
                 return self._swap(step(self.state, job), job)
             case _:
                 raise AssertionError(f"{job} does not come here")
@@ -203,7 +211,7 @@ class Actor:
         if self.sentry.passes(told, quotes):
             return []
         self._number, self._index = told.number, told.index
-        tick = event.tick if isinstance(event, QuoteMarked) else None
+        tick = event.tick if isinstance(event, QuoteMarked | MarketFound) else None
         self._seen = Seen(event.time_msc, tick, quotes)
         if isinstance(event, Opened):
             return [event]
@@ -235,7 +243,7 @@ class Actor:
         records = _records(done.effects)
         self.state = state
         self.version += 1
-        is_marked = isinstance(event, QuoteMarked | TimeReached | Opened)
+        is_marked = isinstance(event, QuoteMarked | TimeReached | MarketFound | Opened)
         self.sentry.stepped(before, state, is_marked=is_marked)
         if isinstance(event, TimeReached):
             self.sentry.moved()
@@ -258,7 +266,7 @@ class Actor:
 
 def _quotes(event: Event) -> dict[str, Quote]:
     """The quotes an event carries, its own dictionary where it is one."""
-    if isinstance(event, QuoteMarked | TimeReached | ReplayEnded):
+    if isinstance(event, _Valued):
         return event.quotes if isinstance(event.quotes, dict) else dict(event.quotes)
     return {}
 

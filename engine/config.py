@@ -13,7 +13,7 @@ from msgspec import Meta
 from engine.domain.account import MarginMode, Mode, OperationKind
 from engine.domain.guards import Action, Comparator, Latch, Measured, OnMissingCalendar, Reference
 from engine.domain.instruments import CalcMode, ConversionRule
-from engine.domain.market_guards import OnSuspect
+from engine.domain.market_findings import OnSuspect
 from engine.domain.positions import Side
 
 Above0 = Annotated[float, Meta(gt=0)]

@@ -18,6 +18,7 @@ from engine.domain.account import AccountState
 from engine.domain.ids import AccountKey
 from engine.domain.records import Record
 from engine.errors import UserError
+from engine.market_pieces import Found, MarketPieces, pieces_of
 from engine.marking.feed import Feed
 from engine.marking.ticks import TickBatch, TickStream
 from engine.marking.wakes import MarkingFeed
@@ -93,6 +94,7 @@ async def replay_live(
     journal: Journal | None = None,
     outbox: Outbox | None = None,
     progress: Callable[[int], None] | None = None,
+    market: MarketPieces | None = None,
     tick_limit: int = _BATCH_TICKS,
 ) -> tuple[list[Record], LiveOutcome]:
     """Drives accounts through a stream on Trio's clock, `speed` times as fast as it was.
@@ -101,6 +103,7 @@ async def replay_live(
         journal: where records are kept; nowhere unless given.
         outbox: the broker; one that fills at once unless given.
         progress: called with the ticks done so far.
+        market: guards on the feed's quotes; none unless given.
 
     Raises:
         UserError: the stream cannot be read to its end.
@@ -121,7 +124,7 @@ async def replay_live(
     )
     async with trio.open_nursery() as nursery:
         await nursery.start(supervisor.run)
-        await _drive(supervisor, stream, clock, progress)
+        await _drive(supervisor, stream, clock, progress, market)
         if supervisor.router.is_open:
             await supervisor.router.end()
         await supervisor.stop()
@@ -137,13 +140,16 @@ def run_live(
     speed: float,
     feed: MarkingFeed | None = None,
     progress: Callable[[int], None] | None = None,
+    market: MarketPieces | None = None,
 ) -> tuple[list[Record], LiveOutcome]:
     """`replay_live` in a Trio run of its own; what goes wrong comes out plain, not in a group.
 
     Raises:
         UserError: as `replay_live`.
     """
-    drive = partial(replay_live, accounts, stream, speed=speed, feed=feed, progress=progress)
+    drive = partial(
+        replay_live, accounts, stream, speed=speed, feed=feed, progress=progress, market=market
+    )
     try:
         return trio.run(drive)
     except BaseExceptionGroup as group:
@@ -161,16 +167,21 @@ async def _drive(
     stream: TickStream,
     clock: VirtualClock,
     progress: Callable[[int], None] | None,
+    market: MarketPieces | None,
 ) -> None:
     """Tells the ticks when they are due. Where actors cannot keep up, they are told later."""
     first_msc: int | None = None
     for batch in stream.batches(_BATCH_TICKS):
-        start = 0
-        while start < len(batch):
-            if first_msc is None:
-                first_msc = int(batch.time_msc[0])
-                clock.start(first_msc)
-            start = await _tell_due(supervisor, batch, start, clock)
+        for piece in pieces_of(market, batch):
+            if isinstance(piece, Found):
+                await supervisor.router.on_found(piece)
+                continue
+            start = 0
+            while start < len(piece):
+                if first_msc is None:
+                    first_msc = int(piece.time_msc[0])
+                    clock.start(first_msc)
+                start = await _tell_due(supervisor, piece, start, clock)
         if progress is not None:
             progress(supervisor.router.ticks)
 

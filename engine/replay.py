@@ -14,6 +14,7 @@ from engine.domain.account import AccountState
 from engine.domain.records import Record
 from engine.errors import UserError
 from engine.live_replay import run_live
+from engine.market_pieces import Found, MarketPieces, market_pieces, pieces_of
 from engine.marking.feed import Feed
 from engine.marking.ticks import FileQuality, TickStream
 from engine.marking.wakes import MarkingFeed
@@ -125,12 +126,15 @@ def replay(
             progress(min(ticks / total, 1.0))
 
     accounts, marking = opening_states(book), feed or Feed(stream.symbols)
+    market = market_pieces(book.feed_guards, book.instruments, stream.quality())
     began = time.perf_counter() if began is None else began
     driven: Driven
     if factor is None:
-        records, driven = _drive(accounts, stream, marking, told)
+        records, driven = _drive(accounts, stream, marking, told, market)
     else:
-        records, driven = run_live(accounts, stream, speed=factor, feed=marking, progress=told)
+        records, driven = run_live(
+            accounts, stream, speed=factor, feed=marking, progress=told, market=market
+        )
     if not driven.ticks:
         raise UserError("there is no tick to replay", help=_span_help(stream))
     seconds = time.perf_counter() - began
@@ -142,11 +146,16 @@ def _drive(
     stream: TickStream,
     feed: MarkingFeed,
     told: Callable[[int], None],
+    market: MarketPieces | None,
 ) -> tuple[list[Record], ReplayLoop]:
     records: list[Record] = []
     loop = ReplayLoop(accounts, feed, records.append)
     for batch in stream.batches(BATCH_TICKS):
-        loop.take(batch)
+        for piece in pieces_of(market, batch):
+            if isinstance(piece, Found):
+                loop.market_found(piece)
+            else:
+                loop.take(piece)
         told(loop.ticks)
     if loop.ticks:
         loop.end()

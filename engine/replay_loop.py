@@ -10,13 +10,21 @@ from dataclasses import dataclass, field
 from engine.domain import operating
 from engine.domain.account import AccountState
 from engine.domain.effects import Effect, Publish, SendClose
-from engine.domain.events import Event, Opened, QuoteMarked, ReplayEnded, TimeReached
+from engine.domain.events import (
+    Event,
+    MarketFound,
+    Opened,
+    QuoteMarked,
+    ReplayEnded,
+    TimeReached,
+)
 from engine.domain.quotes import Quote
 from engine.domain.records import Record, Tick
 from engine.domain.step import step
 from engine.domain.valuation import symbols_needed
 from engine.domain.watch import NEVER_MSC, Marks
 from engine.domain.watching import Holding, holding_of, watch_of
+from engine.market_pieces import Found
 from engine.marking.ticks import TickBatch
 from engine.marking.wakes import MarkingFeed
 from engine.replay_broker import fill_close, stops_reached
@@ -97,6 +105,18 @@ class ReplayLoop:
                 self._walk(batch.part(start, stop))
             start = stop
         self.ticks += size
+
+    def market_found(self, found: Found) -> None:
+        """Tells the accounts that may hold the symbol what a guard on the feed found."""
+        assert self._resets is not None, "found before the first tick"
+        self._reset_until(found.time_msc)
+        symbol = found.finding.symbol
+        for place, seat in enumerate(self._seats):
+            if symbol in seat.needs:
+                quotes, marks = self._standing(seat)
+                event = MarketFound(found.time_msc, found.finding, found.tick, quotes, marks)
+                self._apply(place, event, found.tick, quotes)
+                self._rewatch(place, quotes)
 
     def end(self) -> None:
         """Tells every account that no tick comes any more."""

@@ -15,11 +15,12 @@ from engine.domain.account import AccountState
 from engine.domain.ids import AccountKey
 from engine.domain.records import Encoding, Record
 from engine.errors import UserError
-from engine.explain import Explanation, VerdictRecord, explain_record
+from engine.explain import Explanation, explain_record
 from engine.marking.ticks import TickStream
 from engine.notebook import replay_html
 from engine.polling import compare_all
 from engine.ports import plugin
+from engine.recomputation import VerdictRecord
 from engine.replay_equity import EquitySeries
 from engine.replay_loop import Change
 from engine.replay_times import period_msc

@@ -12,11 +12,12 @@ import trio
 from engine.actor import Actor
 from engine.clock import Clock
 from engine.domain import operating
-from engine.domain.events import Opened, QuoteMarked, ReplayEnded, TimeReached
+from engine.domain.events import MarketFound, Opened, QuoteMarked, ReplayEnded, TimeReached
 from engine.domain.records import Tick
 from engine.domain.valuation import missing_quote
 from engine.domain.watch import NEVER_MSC
 from engine.inbox import Told
+from engine.market_pieces import Found
 from engine.marking.ticks import TickBatch
 from engine.marking.wakes import MarkingFeed
 from engine.reset_schedule import ResetSchedule, stretch_end
@@ -82,6 +83,14 @@ class Router:
             stop = self._walk_stretch(ahead)
             self.ticks += stop
             start += stop
+
+    async def on_found(self, found: Found) -> None:
+        """Tells the accounts that may hold the symbol what a guard on the feed found."""
+        await trio.lowlevel.checkpoint()
+        await self._instants_until(found.time_msc, alarms=False)
+        for actor in self._actors:
+            if found.finding.symbol in actor.seat.needs and not self.is_closed:
+                await self._tell_between(actor, found)
 
     async def on_time(self, time_msc: int) -> None:
         """Tells the clock, where ticks may fail to come: resets, notices, holding times.
@@ -168,6 +177,16 @@ class Router:
                 place = self._seats.take_alarm()
                 if self._actors[place].seat.rings(alarm_msc):
                     await self._tell_instant(place, max(alarm_msc, self._time_msc))
+
+    async def _tell_between(self, actor: Actor, found: Found) -> None:
+        if actor.crashed is not None:
+            return
+        await actor.inbox.wait_for_room(1)
+        seat = actor.seat
+        quotes, marks = seat.quotes(), seat.marks()
+        begins = seat.hold()
+        event = MarketFound(found.time_msc, found.finding, found.tick, quotes)
+        self._tell(actor, Told(event, 0, 0, marks, begins))
 
     async def _tell_instant(self, place: int, time_msc: int, *, ended: bool = False) -> None:
         actor = self._actors[place]

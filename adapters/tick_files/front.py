@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +17,7 @@ from adapters.tick_files.sift import Column, Sieve
 from adapters.tick_files.source import Source, open_source, sha256_of
 from adapters.tick_files.zones import to_utc
 from engine.errors import UserError
-from engine.marking.ticks import FileQuality, TickStream
+from engine.marking.ticks import FileQuality, Int64s, TickStream
 
 Progress = Callable[[str, float], None]
 
@@ -61,8 +62,11 @@ def open_ticks(
             digits=(digits or {}).get(symbol),
         )
         column = Column()
-        quality.extend(read_file(path, wanted, column, progress) for path in paths)
-        columns.append(_cut(column.joined(), from_msc, to_msc))
+        read = [read_file(path, wanted, column, progress) for path in paths]
+        times, bids, asks = column.joined()
+        part = _part(times, from_msc, to_msc)
+        quality.extend(_moved(file, part) for file in read)
+        columns.append((times[part], bids[part], asks[part]))
     return MergedTicks(tuple(files), tuple(columns), tuple(quality))
 
 
@@ -127,9 +131,18 @@ def warm_up() -> None:
         assert sum(map(len, stream.batches(3))) == 4, "two rows of two symbols are four ticks"
 
 
-def _cut(columns: Columns, from_msc: int | None, to_msc: int | None) -> Columns:
-    times, bids, asks = columns
+def _part(times: Int64s, from_msc: int | None, to_msc: int | None) -> slice:
+    """The rows within the range."""
     start = 0 if from_msc is None else int(np.searchsorted(times, from_msc, side="left"))
     stop = len(times) if to_msc is None else int(np.searchsorted(times, to_msc, side="left"))
-    stop = max(start, stop)
-    return times[start:stop], bids[start:stop], asks[start:stop]
+    return slice(start, max(start, stop))
+
+
+def _moved(file: FileQuality, part: slice) -> FileQuality:
+    """The quality with its bad rows counted from the first tick of the part, those outside left."""
+    runs = tuple(
+        replace(run, after_ticks=run.after_ticks - part.start)
+        for run in file.invalid_runs
+        if part.start <= run.after_ticks < part.stop
+    )
+    return replace(file, invalid_runs=runs)

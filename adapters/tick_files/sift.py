@@ -8,7 +8,7 @@ from adapters.tick_files.plain import utc_text
 from adapters.tick_files.rows import Bytes, Rows
 from engine.errors import UserError
 from engine.marking.compiling import compiled
-from engine.marking.ticks import FileQuality, Floats, Int64s
+from engine.marking.ticks import MOST_INVALID_RUNS, FileQuality, Floats, Int64s, InvalidRun
 
 CAUSES = ("", "malformed", "not_positive", "crossed", "out_of_order")
 LONG_AGO = -(2**62)
@@ -50,6 +50,8 @@ class Column:
         """Empty."""
         self.last_msc = LONG_AGO
         """Time of the last good row: what comes with an earlier one is out of order."""
+        self.count = 0
+        """Good rows so far."""
         self.times: list[Int64s] = []
         self.bids: list[Floats] = []
         self.asks: list[Floats] = []
@@ -77,6 +79,8 @@ class Sieve:
         self.locate_most = locate_most
         self.located: list[str] = []
         """Where bad rows are and why, the first of the file first."""
+        self.runs: list[InvalidRun] = []
+        """Bad rows in a row, counted from the symbol's first good row of all its files."""
         self.first_msc: int | None = None
         self.last_msc: int | None = None
 
@@ -88,6 +92,7 @@ class Sieve:
         bad, column.last_msc = judge(times, bids, asks, rows.malformed, before)
         self.rows += len(times)
         if bad:
+            self._note_runs(rows)
             for cause, count in enumerate(np.bincount(rows.malformed, minlength=len(CAUSES))):
                 self.counts[cause] += int(count) if cause else 0
             for i in np.flatnonzero(rows.malformed)[
@@ -98,6 +103,7 @@ class Sieve:
                 self.located.append(f"{rows.place(i)}: {_reason(rows, i, latest)}")
             good_rows = rows.malformed == 0
             times, bids, asks = times[good_rows], bids[good_rows], asks[good_rows]
+        column.count += len(times)
         if len(times):
             if self.first_msc is None:
                 self.first_msc = int(times[0])
@@ -105,6 +111,21 @@ class Sieve:
             column.times.append(times)
             column.bids.append(bids)
             column.asks.append(asks)
+
+    def _note_runs(self, rows: Rows) -> None:
+        """Remember between which good rows of the symbol the bad ones stood."""
+        at = np.flatnonzero(rows.malformed)
+        after = self.column.count + at - np.arange(len(at))
+        starts = np.flatnonzero(np.diff(after, prepend=-1))
+        stops = np.append(starts[1:], len(at))
+        for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+            cause = CAUSES[rows.malformed[at[stop - 1]]]
+            count, after_ticks = stop - start, int(after[start])
+            if self.runs and self.runs[-1].after_ticks == after_ticks:
+                count += self.runs.pop().rows
+            if len(self.runs) == MOST_INVALID_RUNS:
+                return
+            self.runs.append(InvalidRun(after_ticks, count, cause))
 
     @property
     def invalid_rows(self) -> int:
@@ -140,6 +161,7 @@ class Sieve:
             first_invalid=self.located[0] if self.located else None,
             first_msc=self.first_msc,
             last_msc=self.last_msc,
+            invalid_runs=tuple(self.runs),
         )
 
 

@@ -124,6 +124,8 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
     """Close intents made so far."""
     operations_done: int = 0
     opened: bool = False
+    suspects: tuple[str, ...] = ()
+    """Symbols whose quotes are not trusted and whose policy is to hold, by name."""
     known: bool = False
     """Valued at least once, and every quote it needs is there."""
     untested: bool = False
@@ -135,6 +137,11 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
     def is_halted(self) -> bool:
         """Whether new risk is refused."""
         return bool(self.halts)
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether guards wait: a symbol that is held is suspect, and its policy is to hold."""
+        return bool(self.suspects) and any(p.symbol in self.suspects for p in self.positions)
 
     def position(self, position_id: int) -> Position | None:
         """The open position of that identifier."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from engine.domain.market_findings import Finding
 from engine.domain.quotes import Quote
 from engine.domain.records import Tick
 from engine.domain.watch import Marks
@@ -52,6 +53,17 @@ class DealReported:
 
 
 @dataclass(frozen=True, slots=True)
+class MarketFound:
+    """A guard on the feed found something in a symbol; quotes include the tick that showed it."""
+
+    time_msc: int
+    finding: Finding
+    tick: Tick | None
+    quotes: Mapping[str, Quote]
+    marks: Marks | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ReplayEnded:
     """No tick comes any more; the account says what became of it."""
 
@@ -60,4 +72,4 @@ class ReplayEnded:
     marks: Marks | None = None
 
 
-Event = Opened | QuoteMarked | TimeReached | DealReported | ReplayEnded
+Event = Opened | QuoteMarked | TimeReached | DealReported | MarketFound | ReplayEnded

@@ -6,12 +6,12 @@ the symbol may do meanwhile is `policy_of`.
 """
 
 from collections.abc import Sequence
-from enum import Enum
 
 import msgspec
 
 from engine.domain.account import AccountState
 from engine.domain.guards import Action
+from engine.domain.market_findings import Finding, Level, OnSuspect
 from engine.domain.outcomes import RuleFound
 from engine.domain.quotes import Quote
 
@@ -51,17 +51,6 @@ class Stale(MarketGuard, frozen=True, kw_only=True, tag="stale"):
     max_age_s: float = 60.0
 
 
-class OnSuspect(Enum):
-    """What guards do on a symbol whose quotes cannot be trusted."""
-
-    HOLD = "hold"
-    """They are not tested: they fail open, and the finding says so."""
-    ALERT = "alert"
-    """They go on, on the last valid quote."""
-    CORROBORATE = "corroborate"
-    """They act only where the broker's own equity agrees."""
-
-
 class Suspect(MarketGuard, frozen=True, kw_only=True, tag="suspect"):
     """So many invalid quotes in a row make a symbol suspect; one valid quote clears it."""
 
@@ -70,14 +59,6 @@ class Suspect(MarketGuard, frozen=True, kw_only=True, tag="suspect"):
 
 
 AnyMarketGuard = Gap | Spread | Stale | Suspect
-
-
-class Level(Enum):
-    """How far a finding goes."""
-
-    WARN = "warn"
-    ACT = "act"
-    CLEARED = "cleared"
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,23 +81,6 @@ class SymbolState(msgspec.Struct, frozen=True, kw_only=True):
     """The last valid quote."""
     invalid_in_a_row: int = 0
     invalid: int = 0
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What a market guard says of a symbol."""
-
-    guard: str
-    kind: str
-    symbol: str
-    level: Level
-    measured: str
-    value: float
-    limit: float
-    action: Action
-    policy: OnSuspect | None = None
-    """Of a suspect symbol: what its guards do from here."""
-    cause: str = ""
-    """Of a suspect symbol: what was wrong with the last quote."""
 
 
 def opening_state(guards: Sequence[AnyMarketGuard]) -> SymbolState:

@@ -10,11 +10,10 @@ from math import floor
 from msgspec.structs import replace
 
 from engine.domain.instruments import Sessions
+from engine.domain.market_findings import Finding, Level
 from engine.domain.market_guards import (
     AnyMarketGuard,
-    Finding,
     Gap,
-    Level,
     Spread,
     Stale,
     Suspect,

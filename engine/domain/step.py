@@ -10,7 +10,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from engine.domain import closing, guarding, operating, records, resetting
+from engine.domain import closing, guarding, market_acting, operating, records, resetting
 from engine.domain.account import AccountState, GuardState
 from engine.domain.commands import Command, Flatten, Halt, Refused, Release
 from engine.domain.drafts import Draft
@@ -19,6 +19,7 @@ from engine.domain.equity_limits import opening_reference
 from engine.domain.events import (
     DealReported,
     Event,
+    MarketFound,
     Opened,
     QuoteMarked,
     ReplayEnded,
@@ -54,6 +55,8 @@ def step(state: AccountState, event: Event) -> Step:
             _on_time(draft, event)
         case DealReported():
             closing.settle(draft, event)
+        case MarketFound():
+            _on_market(draft, event)
         case Opened():
             _open(draft)
         case ReplayEnded():
@@ -131,7 +134,8 @@ def _on_quote(draft: Draft, event: QuoteMarked) -> None:
     )
     equity = equity_minor(draft.state, event.quotes)
     guarding.take_first_references(draft, equity)
-    guarding.test_all(draft, event.quotes, equity)
+    if not draft.state.is_held_back:
+        guarding.test_all(draft, event.quotes, equity)
     closing.close_what_is_due(draft)
 
 
@@ -143,8 +147,16 @@ def _on_time(draft: Draft, event: TimeReached) -> None:
         return
     equity = equity_minor(state, event.quotes)
     resetting.reset_due(draft, equity, event.quotes)
-    guarding.test_all(draft, event.quotes, equity)
+    if not draft.state.is_held_back:
+        guarding.test_all(draft, event.quotes, equity)
     closing.close_what_is_due(draft)
+
+
+def _on_market(draft: Draft, event: MarketFound) -> None:
+    draft.tick = event.tick
+    _take_marks(draft, event.marks)
+    if draft.state.known:
+        market_acting.take_finding(draft, event.finding)
 
 
 def _end(draft: Draft, event: ReplayEnded) -> None:

@@ -46,6 +46,17 @@ class TickBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class InvalidRun:
+    """Consecutive bad rows of a symbol's files."""
+
+    after_ticks: int
+    """How many ticks of the symbol come before them in the stream."""
+    rows: int
+    cause: str
+    """Of the last of them."""
+
+
+@dataclass(frozen=True, slots=True)
 class FileQuality:
     """What one tick file held, good and bad."""
 
@@ -62,6 +73,11 @@ class FileQuality:
     """Where the first bad row is and why, for a person: `row 17: ask 1.1 below bid 1.2`."""
     first_msc: int | None
     last_msc: int | None
+    invalid_runs: tuple[InvalidRun, ...] = ()
+    """Where the bad rows were, in the order of the file; the first `MOST_INVALID_RUNS` of them."""
+
+
+MOST_INVALID_RUNS = 100_000
 
 
 class TickStream(Protocol):

@@ -257,9 +257,9 @@ locks = st.sampled_from([None, None, Money(amount_minor=9_990_00), Percent(perce
 def limits(draw: st.DrawFn) -> EquityLimit:
     share, drawdown = draw(warnings)
     return limit(
-        reference=draw(st.sampled_from(list(Reference))),
+        reference=draw(st.sampled_from([*Reference, *[Reference.EQUITY_HIGH_WATER] * 6])),
         amount=draw(amounts),
-        measured=draw(st.sampled_from([Measured.EQUITY, Measured.EQUITY, Measured.BALANCE])),
+        measured=draw(st.sampled_from([*[Measured.EQUITY] * 5, Measured.BALANCE])),
         comparator=draw(st.sampled_from(list(Comparator))),
         lock_at=draw(locks),
         warn_percent=share,

@@ -6,12 +6,10 @@ import pytest
 
 from engine.domain.guards import Action
 from engine.domain.instruments import Sessions
+from engine.domain.market_findings import Finding, Level, OnSuspect
 from engine.domain.market_guards import (
     AnyMarketGuard,
-    Finding,
     Gap,
-    Level,
-    OnSuspect,
     Spread,
     Stale,
     Suspect,

@@ -25,7 +25,13 @@ from engine.domain.guards import (
     WeekendFlat,
 )
 from engine.domain.instruments import CalcMode, ConversionRule, SessionSpan
-from engine.domain.market_guards import Gap, OnSuspect, Spread, Stale, Suspect
+from engine.domain.market_findings import OnSuspect
+from engine.domain.market_guards import (
+    Gap,
+    Spread,
+    Stale,
+    Suspect,
+)
 from engine.domain.positions import Side
 from engine.domain.presets import PRESETS
 from engine.errors import UserError

@@ -9,16 +9,18 @@ from msgspec.structs import replace
 
 from engine.book import Book
 from engine.book_accounts import BookAccount
+from engine.domain.account import Operation, OperationKind
 from engine.domain.guards import (
     Action,
     Comparator,
     EquityLimit,
     MaxHolding,
+    Measured,
     Percent,
     Reference,
     Reset,
 )
-from engine.domain.records import Tick
+from engine.domain.records import GuardBreach, Tick
 from engine.errors import UserError
 from engine.explain import Explanation, explain, find_verdict
 from engine.replay import run
@@ -240,6 +242,38 @@ def test_a_breach_at_a_reset_says_so() -> None:
     assert not isinstance(found.record.tick, Tick)
     assert found.lines[1] == "at a reset instant, on the quotes before any tick of that moment"
     assert found.lines[-3].endswith("since 2026-01-05T00:01:00.000Z")
+
+
+def test_time_runs_on_ticks_of_symbols_that_the_account_does_not_hold() -> None:
+    """A withdrawal falls due, and a notice runs out, on a tick of another symbol."""
+    limit = EquityLimit(
+        name="max_loss",
+        action=Action.CLOSE_AND_HALT,
+        reference=Reference.INITIAL,
+        amount=Percent(percent=5.0),
+        notice_s=1.0,
+    )
+    after = replace(limit, name="after", amount=Percent(percent=9.0), measured=Measured.BALANCE)
+    withdrawal = Operation(
+        at_msc=START_MSC + 100, kind=OperationKind.WITHDRAWAL, amount_minor=-600_00
+    )
+    book = one_account([limit, after], [buy("XAUUSD", 1.0, 1900.0)], operations=(withdrawal,))
+    stream = ListStream(
+        ("XAUUSD", "EURUSD"),
+        [
+            (START_MSC, 0, 1899.0, 1899.0),
+            (START_MSC + 100, 1, 1.1, 1.1),  # breached: 9 300 < 9 500
+            (START_MSC + 500, 0, 1895.0, 1895.0),
+            (START_MSC + 1100, 1, 1.1, 1.1),  # closed: the balance is 8 900 < 9 100
+            (START_MSC + 1200, 1, 1.1, 1.1),  # tested on it
+            (START_MSC + 1300, 0, 1900.0, 1900.0),
+        ],
+    )
+    done = replayed(book, stream)
+    breaches = [r for r in done.verdict_records if isinstance(r, GuardBreach)]
+    assert [r.time_msc - START_MSC for r in breaches] == [100, 1200]
+    for record in done.verdict_records:
+        assert done.explain(record.verdict_id).agrees
 
 
 def test_a_guard_without_a_floor_shows_what_it_measured() -> None:
