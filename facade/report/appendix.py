@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from engine.domain.market_guards import AnyMarketGuard
 from facade.report import numbers, rules
 from facade.report.markup import Child, Markup, h
 from facade.report.provenance import ZERO_LATENCY, Provenance
@@ -56,7 +57,13 @@ _CHARTS = (
 )
 
 
-def computed(stories: Sequence[Story], *, polled: bool, rounded: Sequence[str]) -> Markup:
+def computed(
+    stories: Sequence[Story],
+    feed_guards: Sequence[AnyMarketGuard],
+    *,
+    polled: bool,
+    rounded: Sequence[str],
+) -> Markup:
     """How the figures came about, and the rules in words.
 
     Args:
@@ -73,9 +80,18 @@ def computed(stories: Sequence[Story], *, polled: bool, rounded: Sequence[str]) 
         h("ul", [h("li", h("b", name), ": ", said) for name, said in entries], class_="prose"),
         h("h3", "The rules in words"),
         [_group(stories, members, words) for members, words in _groups(stories)],
+        _feed(feed_guards),
         id="computed",
         aria_labelledby="computed-h",
     )
+
+
+def _feed(guards: Sequence[AnyMarketGuard]) -> Markup | None:
+    if not guards:
+        return None
+    items = [h("li", h("b", one.name), ": ", rules.market_in_words(one)) for one in guards]
+    return Markup(h("p", h("b", "On the quotes themselves"), class_="note")
+                  + h("ul", items, class_="prose"))  # fmt: skip
 
 
 def _groups(stories: Sequence[Story]) -> list[tuple[list[str], list[tuple[str, str]]]]:

@@ -178,7 +178,9 @@ def _compose(replay: Replay, plan: Plan, sources: Provenance, data: Markup) -> s
             _overview(plan, drawn, dated=dated),
             [_section(plan, story, dated=dated) for story in sectioned],
             data,
-            appendix.computed(stories, polled=polled, rounded=_rounded(plan)),
+            appendix.computed(
+                stories, replay.book.feed_guards, polled=polled, rounded=_rounded(plan)
+            ),
             appendix.appendix(sources, _asset("vendor/LICENSE")),
             id="main",
         ),

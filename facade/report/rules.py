@@ -27,6 +27,14 @@ from engine.domain.guards import (
     StopLossRequired,
     WeekendFlat,
 )
+from engine.domain.market_findings import OnSuspect
+from engine.domain.market_guards import (
+    AnyMarketGuard,
+    Gap,
+    Spread,
+    Stale,
+    Suspect,
+)
 from facade.report import numbers
 
 _REFERENCES = {
@@ -47,6 +55,12 @@ _ACTIONS = {
     Action.PAUSE: "halts the account, positions stay",
 }
 
+_SUSPECT = {
+    OnSuspect.HOLD: "are not tested",
+    OnSuspect.ALERT: "go on, on the last valid quote,",
+    OnSuspect.CORROBORATE: "act only where the broker's own equity agrees,",
+}
+
 _LATCHES = {
     Latch.RESET: "until the next reset",
     Latch.MANUAL: "until a named person releases it",
@@ -64,6 +78,32 @@ def in_words(guard: AccountGuard, spec: AccountSpec) -> str:
     if not isinstance(guard, ProfitTarget | MinDays):
         said.append(_consequence(guard))
     return " ".join(said)
+
+
+def market_in_words(guard: AnyMarketGuard) -> str:
+    """What a guard on the feed's quotes looks for, and what it does to who holds the symbol."""
+    symbols = ", ".join(guard.symbols) or "every symbol"
+    match guard:
+        case Gap():
+            found = (
+                f"the middle price moves over a silence of {guard.quiet_s:g} s or more: warns at "
+                f"{guard.warn_percent:g} %, acts at {guard.act_percent:g} %"
+            )
+        case Spread():
+            found = (
+                f"the spread is above {guard.warn_percent:g} % of the bid for {guard.for_s:g} s: "
+                f"warns; at {guard.act_percent:g} % it acts"
+            )
+        case Stale():
+            found = f"no valid tick comes for {guard.max_age_s:g} s inside the session"
+        case Suspect():
+            found = (
+                f"{guard.in_a_row} invalid quotes come in a row: guards on it "
+                f"{_SUSPECT[guard.policy]} until a valid one comes"
+            )
+        case _:
+            assert_never(guard)
+    return f"On {symbols}, when {found}. It {_ACTIONS[guard.action]}."
 
 
 def reset_in_words(reset: Reset) -> str:
