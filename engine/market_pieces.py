@@ -14,7 +14,7 @@ import numpy.typing as npt
 from msgspec.structs import replace
 
 from engine.domain.instruments import Instrument, Sessions
-from engine.domain.market_findings import Finding
+from engine.domain.market_findings import Finding, Level
 from engine.domain.market_guards import (
     AnyMarketGuard,
     Gap,
@@ -80,7 +80,7 @@ class MarketPieces:
             watched = self._watched.get(symbol)
             if watched is not None:
                 found.extend(watched.look(batch, row, self._last_msc))
-        found.sort(key=lambda one: one[0])
+        found.sort(key=lambda one: (one[0], one[1].tick is None))  # what a tick showed, first
         start = 0
         for stop, one in found:
             if stop > start:
@@ -243,7 +243,10 @@ class _Watched:
             self._guards, self._state, self.symbol, self._sessions, quote
         )
         for finding in findings:
-            yield cut, Found(time_msc, finding, tick)
+            if finding.policy is not None and finding.level is Level.CLEARED:
+                yield cut - 1, Found(time_msc, finding, None)  # before the tick that clears it
+            else:
+                yield cut, Found(time_msc, finding, tick)
 
     def _age(
         self, batch: TickBatch, own: Offsets, start: int, end: int
