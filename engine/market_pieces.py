@@ -184,6 +184,8 @@ class _Watched:
             quiet[0] = last is not None and times[0] - last.time_msc >= self._quiet_msc
             self._was_wide = bool(wide[-1])
         chosen = wide | before | quiet
+        if self._state.invalid_in_a_row and len(own):
+            chosen[0] = True  # the bad rows came in an earlier batch
         for j in after_bad:
             if j < len(own):
                 chosen[j] = True
