@@ -15,6 +15,7 @@ from adapters.tick_files.merge import Columns, MergedTicks
 from adapters.tick_files.rows import Rows, Wanted
 from adapters.tick_files.sift import Column, Sieve
 from adapters.tick_files.source import Source, open_source, sha256_of
+from adapters.tick_files.store import header_of
 from adapters.tick_files.zones import to_utc
 from engine.errors import UserError
 from engine.marking.ticks import FileQuality, Int64s, TickStream
@@ -83,7 +84,9 @@ def read_file(
     if progress:
         progress(str(path), 1.0)
     sieve.refuse_mostly_bad()
-    return sieve.quality(name, source.sha256 or sha256_of(path))
+    quality = sieve.quality(name, source.sha256 or sha256_of(path))
+    header = header_of(path) if name == store.NAME else None
+    return replace(quality, synthetic=header.synthetic) if header else quality
 
 
 @contextmanager

@@ -73,6 +73,8 @@ class FileQuality:
     """Where the first bad row is and why, for a person: `row 17: ask 1.1 below bid 1.2`."""
     first_msc: int | None
     last_msc: int | None
+    synthetic: str | None = None
+    """How its ticks were made up, where the file says that they were."""
     invalid_runs: tuple[InvalidRun, ...] = ()
     """Where the bad rows were, in the order of the file; the first `MOST_INVALID_RUNS` of them."""
 

@@ -90,8 +90,7 @@ def program_version() -> str:
 
 
 def _is_synthetic(quality: FileQuality) -> bool:
-    said = getattr(quality, "synthetic", None)
-    return bool(said) or "synthetic" in f"{quality.format} {Path(quality.path).name}".lower()
+    return bool(quality.synthetic) or "synthetic" in f"{quality.format} {Path(quality.path).name}".lower()
 
 
 def synthetic_note(provenance: Provenance) -> Markup | None:
