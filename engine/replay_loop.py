@@ -226,13 +226,13 @@ class ReplayLoop:
         seat.state = done.state
         if done.effects or done.state.known is not before.known:
             seat.changes.append(Change(self._index + marked, done.state))
-            self._take_effects(place, done.effects, event.time_msc, tick, quotes)
+            self._take_effects(place, done.effects, event, tick, quotes)
 
     def _take_effects(
         self,
         place: int,
         effects: tuple[Effect, ...],
-        time_msc: int,
+        event: Event,
         tick: Tick | None,
         quotes: dict[str, Quote],
     ) -> None:
@@ -242,8 +242,8 @@ class ReplayLoop:
                 self._publish(effect.record)
         for effect in effects:
             if isinstance(effect, SendClose):
-                deal = fill_close(self._seats[place].state, effect, time_msc, tick, quotes)
-                self._apply(place, deal, tick, quotes, marked=tick is not None)
+                deal = fill_close(self._seats[place].state, effect, event.time_msc, tick, quotes)
+                self._apply(place, deal, tick, quotes, marked=isinstance(event, QuoteMarked))
 
 
 def _needs(state: AccountState) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace as replaced
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from engine.domain.guards import (
     Reference,
     Reset,
 )
+from engine.domain.market_guards import Spread
 from engine.domain.records import AccountClosed, GuardBreach, GuardWarning
 from engine.domain.units import minor_of_mark
 from engine.equity_ticks import EquityTicks, floors_minor
@@ -26,6 +28,7 @@ from engine.replay_result import Replay
 from tests.conftest import SOAK
 from tests.domain.accounts import START_MSC, buy, sell
 from tests.engine.replays import Seen, gold_ticks, one_account, plain, random_replay, replayed
+from tests.random_books import ListStream
 
 SEEDS = range(16 * max(SOAK, 1))
 HOUR_MSC = 3_600_000
@@ -307,6 +310,18 @@ def test_the_tick_of_a_breach_still_shows_what_was_closed_on_it() -> None:
     assert shown.mark.tolist() == [10_000.0, 9_550.0, 9_550.0]
     assert shown.balance_minor.tolist() == [10_000_00.0, 10_000_00.0, 9_550_00.0]
     assert shown.limits[0].breached.tolist() == [False, True, True]
+
+
+def test_what_a_market_guard_closes_is_closed_from_the_next_tick_on() -> None:
+    wide = Spread(name="spread", action=Action.CLOSE, act_percent=1.0, for_s=0.0)
+    book = replaced(one_account([], [buy("XAUUSD", 1.0, 1900.0)]), feed_guards=(wide,))
+    rows = [(START_MSC, 0, 1900.0, 1900.0), (START_MSC + 5, 0, 1890.0, 1920.0)]
+    rows += [(START_MSC + 5 * n, 0, 1880.0, 1880.0) for n in (2, 3)]
+    replay = replayed(book, ListStream(("XAUUSD",), rows))
+    ticks = whole(equity_series(replay, 0))
+    assert ticks is not None
+    assert ticks.mark.tolist() == [10_000.0, 9_000.0, 9_000.0, 9_000.0]
+    assert ticks.balance_minor.tolist() == [10_000_00.0, 10_000_00.0, 9_000_00.0, 9_000_00.0]
 
 
 def test_a_hedged_account_has_no_phantom_peak() -> None:
