@@ -64,11 +64,15 @@ def price(value: float, digits: int | None) -> str:
 
 
 def lots(volume_lots: float, step: float = 0.01) -> str:
-    """A volume with the digits of the volume step."""
+    """A volume with the digits of the volume step, and more where it is not a whole step."""
     digits = 0
-    while digits < 8 and abs(step * 10**digits - round(step * 10**digits)) > 1e-9:
+    while digits < 8 and not (_is_whole(step * 10**digits) and _is_whole(volume_lots * 10**digits)):
         digits += 1
     return f"{volume_lots:.{digits}f}"
+
+
+def _is_whole(number: float) -> bool:
+    return abs(number - round(number)) <= 1e-6
 
 
 def duration(milliseconds: float) -> str:
