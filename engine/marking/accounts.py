@@ -17,8 +17,10 @@ from engine.marking.columns import (
     IN_USE,
     LINES,
     LINES_FROM,
+    NEEDS,
     NOW,
     PLAIN_TERMS,
+    QUIET,
     SINCE,
     TERMS,
     TERMS_FROM,
@@ -29,6 +31,7 @@ from engine.marking.columns import (
     Columns,
     refresh,
 )
+from engine.marking.prices import BITS
 from engine.marking.rows import check, check_exposures, exposure_row, has_levels, line_row, terms
 from engine.marking.runs import Runs, grown
 
@@ -112,6 +115,7 @@ class Accounts:
         whole[WAKE_AT_MSC] = min(watch.wake_at_msc, 2**62)
         whole[DEEPEST_MSC] = marks.max_drawdown_time_msc
         whole[SINCE], whole[WALK] = since, -walk
+        whole[FLAGS] &= ~QUIET
         fixed = watch.base
         for exposure in watch.exposures:
             fixed -= 0.0 if exposure.conversion else exposure.cost
@@ -126,6 +130,8 @@ class Accounts:
         """Write what is held, as terms and as exposures."""
         seats = [self._seat(exposure.symbol) for exposure in exposures]
         rates = [self._conversion(e.conversion) if e.conversion else -1 for e in exposures]
+        legs = [self._seat(leg.symbol) for exposure in exposures for leg in exposure.conversion]
+        needs = seats + legs
         rows = [
             (at, rate, units, cost)
             for exposure, seat, rate in zip(exposures, seats, rates, strict=True)
@@ -142,6 +148,7 @@ class Accounts:
             | (CONVERTS if len(plain) < len(rows) else 0)
             | (HAS_LEVELS if any(has_levels(exposure) for exposure in exposures) else 0)
         )
+        whole[NEEDS] = sum(1 << bit for bit in {row % BITS for row in needs})
         first_term, first_exposure = int(whole[RUNS[0][0]]), int(whole[RUNS[1][0]])
         if rows:
             columns.seats[first_term : first_term + len(rows)] = [row[:2] for row in rows]

@@ -15,12 +15,12 @@ from engine.marking.ticks import Floats, Int32s, Int64s
 # Columns of `reals`: as they are now, and from `BEFORE` on as they were at `SINCE`.
 FIXED, ROUNDING, LOW, HIGH, CEILING, HIGH_WATER, DEEPEST, DEEPEST_HIGH_WATER = range(8)
 BEFORE = 8
-# Columns of `whole`. The first five are all that settling reads.
-TERMS_FROM, TERMS, PLAIN_TERMS, FLAGS, WAKE_AT_MSC = range(5)
-EXPOSURES_FROM, EXPOSURES, LINES_FROM, LINES, TRACKERS_FROM, TRACKERS = range(5, 11)
-DEEPEST_MSC, DEEPEST_MSC_BEFORE, SINCE, WALK = range(11, 15)
-# Bits of the flags.
-IN_USE, CONVERTS, HAS_LEVELS = 1, 2, 4
+# Columns of `whole`. The first six are all that settling reads.
+TERMS_FROM, TERMS, PLAIN_TERMS, FLAGS, WAKE_AT_MSC, NEEDS = range(6)
+EXPOSURES_FROM, EXPOSURES, LINES_FROM, LINES, TRACKERS_FROM, TRACKERS = range(6, 12)
+DEEPEST_MSC, DEEPEST_MSC_BEFORE, SINCE, WALK = range(12, 16)
+# Bits of the flags. Quiet: valued on the quotes as they stand, and nothing woke it.
+IN_USE, CONVERTS, HAS_LEVELS, QUIET = 1, 2, 4, 8
 # Columns of `seats`.
 SPAN, RATE = range(2)
 # Columns of `exposures`.
@@ -41,8 +41,9 @@ class Columns(NamedTuple):
     lower line with its slack, `HIGH` the lowest upper line less its slack, `CEILING` the lowest
     tracker: a mark between them moves and reaches nothing."""
     whole: Int64s
-    """(N, 16). `WALK` is the number of the walk in which the marks last changed, or less than
-    zero; `SINCE` is the offset of the first tick of that walk that the account is valued on."""
+    """(N, 16). `NEEDS` has the bits of all symbols the account is valued on. `WALK` is the number
+    of the walk in which the marks last changed, or less than zero; `SINCE` is the offset of the
+    first tick of that walk that the account is valued on."""
     seats: Int32s
     """(M, 2): the place in `spans` of that extreme of the term's row at which the term is least
     (the other one is beside it, at the place XOR 1); and the conversion. The first `PLAIN_TERMS`

@@ -192,6 +192,7 @@ class Feed:
             self._accounts.columns,
             self._prices,
             self._times,
+            int(self._tape.clock[3]),
             slots,
             self._walk,
             self._settle,

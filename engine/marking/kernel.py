@@ -6,7 +6,7 @@ only those small blocks whose extremes leave a doubt. An account stops at the fi
 wakes it; whoever handles the wake has it run on from the next tick.
 """
 
-from engine.marking.columns import FLAGS, Columns
+from engine.marking.columns import FLAGS, NEEDS, QUIET, WAKE_AT_MSC, Columns
 from engine.marking.compiling import bare, inlined
 from engine.marking.prices import SMALL, WIDE, Prices
 from engine.marking.settle import extremes, is_calm, largest_bound, may_be_called
@@ -85,6 +85,7 @@ def run_all(
     columns: Columns,
     prices: Prices,
     times: Int64s,
+    moving: int,
     slots: int,
     walk: int,
     settle: bool,
@@ -93,12 +94,21 @@ def run_all(
 ) -> int:
     """Run every account through the batch; the number of those that wake.
 
-    `marks` is room for `SMALL` of them. `woken` is (slots, 2) and receives offset and slot of each.
+    `moving` has the bits of the symbols that tick: an account that needs none of them and that
+    nothing woke on the quotes it had is not looked at. `marks` is room for `SMALL` of them.
+    `woken` is (slots, 2) and receives offset and slot of each.
     """
     count = 0
+    last_msc = times[len(times) - 1]
+    whole = columns.whole
     for slot in range(slots):
-        if columns.whole[slot, FLAGS] != 0:
+        flags = whole[slot, FLAGS]
+        still = flags & QUIET != 0 and whole[slot, NEEDS] & moving == 0
+        if still and settle and last_msc < whole[slot, WAKE_AT_MSC]:
+            continue
+        if flags != 0:
             offset = _run(columns, prices, times, slot, 0, len(times), walk, settle, marks)
+            whole[slot, FLAGS] = flags | QUIET if offset < 0 else flags & ~QUIET
             if offset >= 0:
                 woken[count, 0] = offset
                 woken[count, 1] = slot

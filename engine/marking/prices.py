@@ -14,11 +14,14 @@ from engine.marking.compiling import bare
 from engine.marking.ticks import Floats, Int32s, Int64s
 
 SMALL = 128
-"""Ticks in a small block; a power of two, for marks are halved down to eight, and those to one."""
+"""Ticks in a small block: what is walked at once. A multiple of four."""
 WIDE = 256
 """Ticks in a wide block: a multiple of `SMALL`."""
 
 NEVER_TICKED = -(2**62)
+
+BITS = 62
+"""Symbols are told apart by so many bits: those that share one are taken for the same."""
 
 ROWS = 3
 """Rows of a symbol."""
@@ -64,7 +67,8 @@ class Tape(NamedTuple):
     moving: Int64s
     """(S,): first the symbols that tick in the batch."""
     clock: Int64s
-    """(3,): time of the last tick; ticks in the batch; conversions in use."""
+    """(4,): time of the last tick; ticks in the batch; conversions in use; the bits of all
+    symbols that tick in the batch."""
 
 
 def aligned(shape: tuple[int, ...]) -> Floats:
@@ -99,7 +103,7 @@ def empty_tape(symbols: int, conversions: int) -> Tape:
         rate_still=np.zeros(conversions, np.int64),
         filled=np.zeros(symbols, np.int64),
         moving=np.zeros(symbols, np.int64),
-        clock=np.array([NEVER_TICKED, 0, 0], np.int64),
+        clock=np.array([NEVER_TICKED, 0, 0, 0], np.int64),
     )
 
 
@@ -147,13 +151,14 @@ def take_batch(
     for s in range(symbols):
         tape.before_msc[s] = tape.last_msc[s]
         filled[s] = -1
-    movers = 0
+    movers, bits = 0, 0
     for t in range(ticks):
         s = symbol[t]
         if filled[s] < 0:
             filled[s] = 0
             moving[movers] = s
             movers += 1
+            bits |= 1 << (s % BITS)
         if not last[s, 0] > 0.0:
             # Columns before a symbol's first tick are seen by no account: its first quote there
             # keeps them from widening the extremes.
@@ -181,6 +186,7 @@ def take_batch(
             _hold(prices, tape, s, smalls)
     tape.clock[0] = time_msc[ticks - 1]
     tape.clock[1] = ticks
+    tape.clock[3] = bits
     for c in range(tape.clock[2]):
         first, second = prices.legs[c, 0], prices.legs[c, 2]
         if filled[first] >= 0 or (second >= 0 and filled[second] >= 0):

@@ -87,7 +87,7 @@ def check(watch: Watch) -> None:
         assert line.slack >= 0.0, "a slack below zero would wake too late"
         assert line.cap > -LARGEST, f"a line capped at {line.cap}"
         assert -1 <= line.tracker < len(marks.trackers), f"no tracker {line.tracker}"
-    assert all(-LARGEST < real < LARGEST for real in reals), f"not a finite amount in {watch}"
+    assert _are_amounts(reals), f"not a finite amount in {watch}"
 
 
 def check_exposures(exposures: tuple[Exposure, ...]) -> None:
@@ -108,4 +108,9 @@ def check_exposures(exposures: tuple[Exposure, ...]) -> None:
             for held, least, largest in sides:
                 known = -LARGEST < least <= largest < LARGEST
                 assert held == 0.0 or known, f"{exposure.symbol}: open prices not given"
-    assert all(-LARGEST < real < LARGEST for real in reals), f"not a finite amount in {exposures}"
+    assert _are_amounts(reals), f"not a finite amount in {exposures}"
+
+
+def _are_amounts(reals: list[float]) -> bool:
+    """Whether all are finite and of a size that money has; a NaN or an infinity spoils the sum."""
+    return sum(map(abs, reals)) < LARGEST
