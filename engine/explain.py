@@ -63,15 +63,16 @@ class Explanation:
     def lines(self) -> list[str]:
         """The explanation in plain words and numbers."""
         found = explanation_lines(self.recomputed or self.record, self.inputs)
+        ticks = f"{self.ticks} tick{'' if self.ticks == 1 else 's'}"
         if self.recomputed is None:
             found.append(
-                f"recomputed over {self.ticks} ticks: DISAGREES, these ticks and this book give no"
+                f"recomputed over {ticks}: DISAGREES, these ticks and this book give no"
                 f" verdict {self.record.verdict_id}"
             )
         elif self.agrees:
-            found.append(f"recomputed over {self.ticks} ticks: agrees in every field")
+            found.append(f"recomputed over {ticks}: agrees in every field")
         else:
-            found.append(f"recomputed over {self.ticks} ticks: DISAGREES")
+            found.append(f"recomputed over {ticks}: DISAGREES")
             found += [
                 f"  {d.field}: events say {d.in_events!r}, recomputed {d.recomputed!r}"
                 for d in self.differences
