@@ -108,7 +108,7 @@ BUGS = (
         file="engine/marking/kernel.py",
         old="                    return woken\n",
         new="                    return min(woken + 1, stop - 1)\n",
-        tests=("tests/engine/test_replay_twin.py",),
+        tests=("tests/marking/test_kernel_and_twin.py",),
     ),
     Bug(
         name="the kernel's peak taken leg by leg, before netting",
