@@ -331,3 +331,17 @@ def test_a_fixed_floor_under_the_balance_is_reached_by_no_reference() -> None:
             warn_percent=None,
         )
         assert wakes(guard, 0, GuardState(), valued(guard)).lines == ()
+
+
+def test_a_trailing_line_allows_for_the_rounding_of_its_reference() -> None:
+    guard = limit(
+        reference=Reference.EQUITY_HIGH_WATER,
+        amount=Money(amount_minor=500_00),
+        comparator=Comparator.AT_OR_BELOW,
+    )
+    # The high-water mark is published as 10,000.00 and the equity as 9,500.00: a breach, although
+    # mark and line, not rounded, lie almost a cent apart.
+    state = valued(guard, high_water=9_999.9951)
+    mark = 9_500.0045
+    assert isinstance(evaluate(guard, 0, GuardState(), at(state, mark))[1], LimitBreached)
+    assert flagged(wakes(guard, 0, GuardState(), state).lines[:1], (9_999.9951,), mark, 0.005)
