@@ -90,7 +90,8 @@ def program_version() -> str:
 
 
 def _is_synthetic(quality: FileQuality) -> bool:
-    return bool(quality.synthetic) or "synthetic" in f"{quality.format} {Path(quality.path).name}".lower()
+    told = f"{quality.format} {Path(quality.path).name}".lower()
+    return bool(quality.synthetic) or "synthetic" in told
 
 
 def synthetic_note(provenance: Provenance) -> Markup | None:
