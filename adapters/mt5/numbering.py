@@ -69,7 +69,10 @@ class Numbering:
 
 
 class PartialReport:
-    """The parts of a report so far: one run of numbers, part 1 first, all of one count."""
+    """The parts of a report so far: part 1 first, all of one count.
+
+    That their numbers are one run is for whoever sees the frames between: it clears.
+    """
 
     def __init__(self) -> None:
         self._parts: list[frames.Report] = []
@@ -85,9 +88,7 @@ class PartialReport:
     def add(self, part: frames.Report) -> bool:
         """Whether it fits; if not, all parts so far are let go, and a first part begins anew."""
         last = self._parts[-1] if self._parts else None
-        fits = last is None or (
-            part.n == last.n + 1 and part.part == last.part + 1 and part.parts == last.parts
-        )
+        fits = last is None or (part.part == last.part + 1 and part.parts == last.parts)
         if not fits:
             self._parts.clear()
         if not self._parts and part.part != 1:

@@ -60,6 +60,8 @@ class Sink:
     receipts: list[Receipt] = field(default_factory=list)
     signs: bool = True
     held: trio.Event | None = None
+    shields: bool = False
+    """What it holds does not end with the link."""
     _more: trio.Event = field(default_factory=trio.Event)
 
     def _note(self, *call: Any) -> None:
@@ -71,7 +73,8 @@ class Sink:
         self._note(*call)
         self.receipts.append(receipt)
         if self.held is not None:
-            await self.held.wait()
+            with trio.CancelScope(shield=self.shields):
+                await self.held.wait()
         if self.signs:
             receipt.sign()
 

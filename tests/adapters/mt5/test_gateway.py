@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from adapters.mt5.protocol import EndCode, Ended
-from adapters.mt5.terminal_side import Commanded, TerminalEvent, TerminalSession
+from adapters.mt5.terminal_side import Commanded, TerminalEvent, TerminalSession, Welcomed
 from engine.domain.ids import AccountKey
 from engine.errors import UserError
 from engine.link import Action, Handed, PositionChange, TerminalCommand
@@ -143,6 +143,31 @@ async def test_a_newer_link_wins_though_the_older_waits_for_the_sink() -> None:
             assert await open_house.sink.until("unlinked") == [(ACCOUNT, "superseded")]
 
 
+async def test_a_link_outrun_while_it_is_let_in_is_told_and_never_linked() -> None:
+    async with house() as open_house, open_house.linked() as first:
+        open_house.sink.held, open_house.sink.shields = trio.Event(), True
+        await first.say(first.side.send_deals([deal(1)], GMT))
+        await open_house.sink.until("deal")
+        second_session, third_session = (TerminalSession(f"run-{n}", n) for n in (2, 3))
+        async with (
+            open_house.line(session=second_session) as second,
+            open_house.line(session=third_session) as third,
+        ):
+            for line, epoch in ((second, 3), (third, 4)):
+                await line.say(line.side.send_hello())
+                await line.hear()
+                await line.say(line.side.send_proof())
+                with trio.fail_after(5):
+                    while await open_house.epochs.read(ACCOUNT) < epoch:
+                        await trio.sleep(0.005)
+            open_house.sink.held.set()
+            assert await second.end_code() == "superseded"
+            await third.until(lambda event: isinstance(event, Welcomed))
+            links = [facts.session for (facts,) in open_house.sink.of("linked")]
+            assert links == ["run-1", "run-3"]
+            assert "broken_invariant" not in open_house.refused()
+
+
 async def test_of_many_links_at_once_one_remains() -> None:
     async with house() as open_house, trio.open_nursery() as nursery:
         ended: list[str] = []
@@ -205,6 +230,26 @@ async def test_signed_frames_are_acknowledged_to_the_terminal() -> None:
         with trio.fail_after(2):
             while line.session.kept:
                 line.side.receive_data(await line.stream.receive_some())
+
+
+async def test_a_receipt_of_an_older_link_signs_for_nothing_on_the_newer() -> None:
+    async with house() as open_house:
+        session = TerminalSession("run-1")
+        open_house.sink.signs = False
+        async with open_house.linked(session=session) as line:
+            await line.say(line.side.send_deals([deal(1), deal(2)], GMT))
+            await open_house.sink.until("deal", 2)
+        await open_house.sink.until("unlinked")
+        async with open_house.linked(session=session) as line:
+            await line.say(line.side.send_kept())
+            await open_house.sink.until("deal", 4)
+        await open_house.sink.until("unlinked", 2)
+        for receipt in open_house.sink.receipts[:2]:
+            receipt.sign()
+        async with open_house.linked(session=session) as line:
+            await line.say(line.side.send_kept())
+            deals = await open_house.sink.until("deal", 6)
+            assert [ticket for _, ticket in deals] == [1, 2] * 3
 
 
 # One quote stream a server

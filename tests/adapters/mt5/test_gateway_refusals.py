@@ -88,7 +88,7 @@ async def test_a_fault_in_the_same_bytes_as_a_hello_is_told() -> None:
 
 async def test_a_linked_terminal_that_breaks_a_rule_is_told_and_unlinked() -> None:
     async with house() as open_house, open_house.linked() as line:
-        await line.say(line.side.send_deals([deal(1)], GMT), b" " * 70_000)
+        await line.say(line.side.send_deals([deal(1)], GMT), b" " * 500_000)
         assert await line.end_code() == "too_long"
         assert await open_house.sink.until("unlinked") == [(ACCOUNT, "too_long")]
         assert open_house.sink.of("deal") == [(ACCOUNT, 1)]
@@ -206,6 +206,17 @@ async def test_a_terminal_that_does_not_read_is_closed_at_the_write_deadline() -
                 pass
         assert await open_house.sink.until("unlinked") == [(ACCOUNT, "write_deadline")]
         assert open_house.refused() == {"write_deadline": 1}
+
+
+async def test_one_that_does_not_read_holds_nobody_up_when_its_link_ends() -> None:
+    async with house(write_s=60.0, linger_s=0.1) as open_house, open_house.linked():
+        while open_house.gateway.send_nowait(ACCOUNT, big_command()) is Handed.HANDED:
+            await trio.lowlevel.checkpoint()
+        open_house.gateway.move(ACCOUNT, "node-b.example:443")
+        with trio.fail_after(3):
+            while open_house.gateway.statistics().connections:
+                await trio.sleep(0.01)
+        assert open_house.sink.of("unlinked") == [(ACCOUNT, "moved")]
 
 
 async def test_a_terminal_that_reads_late_loses_no_command() -> None:
