@@ -7,7 +7,9 @@
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from io import TextIOWrapper
+from pathlib import Path
 
 import typer
 
@@ -32,6 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "help: a broken invariant must halt its account; run without it",
             INPUT,
         )
+    stranger = foreign_package()
+    if stranger is not None:
+        return _said(
+            f"error: the package `{stranger}` is another distribution's\n"
+            "help: install Tidegate in an environment of its own",
+            INPUT,
+        )
     try:
         words = list(sys.argv[1:] if arguments is None else arguments)
         code = app(words, prog_name="tidegate", standalone_mode=False)
@@ -48,6 +57,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, _CLICK_ERROR):
             return _said(_usage(error), INPUT)
         raise
+
+
+def foreign_package() -> str | None:
+    """Which of our import names leads to somebody else's code; None when all three are ours."""
+    home = Path(__file__).resolve().parents[1]
+    for name in ("engine", "adapters"):
+        spec = find_spec(name)
+        if spec is None or spec.origin is None or Path(spec.origin).resolve().parents[1] != home:
+            return name
+    return None
 
 
 def _usage(error: Exception) -> str:

@@ -172,7 +172,7 @@ def accounts(
     guards = rule_set()
     prices = stream.first_prices()
     # Lots are log-normal: most accounts risk a percent or two, a few live near their floors.
-    size = np.exp(rng.normal(-1.9, 0.9, count))
+    size = np.exp(rng.normal(-1.2, 0.9, count))
     picks = rng.integers(0, SYMBOL_COUNT, (count, POSITIONS))
     buys = rng.random((count, POSITIONS)) < 0.5
     away = rng.normal(0.0, 1.0, (count, POSITIONS))

@@ -27,9 +27,7 @@ def main() -> int:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         for scheme in ("light", "dark"):
-            page = browser.new_page(
-                viewport={"width": 1180, "height": 760}, color_scheme=scheme
-            )
+            page = browser.new_page(viewport={"width": 1180, "height": 760}, color_scheme=scheme)
             page.goto(REPORT.as_uri())
             page.wait_for_selector("html[data-ready]")
             page.screenshot(path=IMAGES / f"report-{scheme}.png")
