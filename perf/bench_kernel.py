@@ -40,6 +40,7 @@ TICKS = {1_000: 102_400, 10_000: 20_480, 100_000: 4_096}
 """Ticks of one repeat, by number of accounts."""
 REPEATS = 5
 TWIN_ACCOUNTS, TWIN_TICKS = 1_000, 100
+LIVE_ACCOUNTS, LIVE_AFTER_TICKS, LIVE_TICKS = 1_000, 51_200, 2_000
 
 Floats = npt.NDArray[np.float64]
 
@@ -160,6 +161,21 @@ def measure_feed(
     return {**spread_of(times_s, accounts * ticks), "wakes": sum(wakes)}
 
 
+def measure_live(stream: TickBatch, accounts: int) -> dict[str, float]:
+    """Microseconds of a walk of one tick, as a live feed brings them."""
+    feed = Feed(SYMBOLS)
+    for _ in feed.walk(stream.part(0, len(SYMBOLS))):
+        pass
+    held = list(watches_of(stream, accounts))
+    for watch in held:
+        feed.add(watch)
+    settled = len(SYMBOLS) + LIVE_AFTER_TICKS
+    walk_through(feed, stream.part(len(SYMBOLS), settled), held)
+    ticks = [stream.part(start, start + 1) for start in range(settled, settled + LIVE_TICKS)]
+    each = sorted(1e6 * timed(lambda tick=tick: walk_through(feed, tick, held)) for tick in ticks)  # type: ignore[misc]
+    return {"median": median(each), "p99": each[99 * len(each) // 100], "max": each[-1]}
+
+
 def compile_loop(folder: Path) -> Any:
     """The C loop, compiled into `folder`; None without gcc."""
     if shutil.which("gcc") is None:
@@ -207,14 +223,16 @@ def measure_loop(loop: Any, stream: TickBatch, accounts: int, ticks: int) -> dic
 
 
 def measure(ticks_by_accounts: dict[int, int] = TICKS) -> dict[str, Any]:
-    """Everything, as plain data: nanoseconds per account and tick, and ratios."""
+    """Everything, as plain data: nanoseconds per account and tick, and ratios of medians."""
     warm_up()
     bids, asks, source = path_of_prices()
     longest = max(ticks_by_accounts.values())
-    stream = stream_of(bids, asks, len(SYMBOLS) + REPEATS * longest)
+    longest = max(REPEATS * longest, LIVE_AFTER_TICKS + LIVE_TICKS)
+    stream = stream_of(bids, asks, len(SYMBOLS) + longest)
     found: dict[str, Any] = {"path": source, "unit": "ns per account and tick", "accounts": {}}
     twin = measure_feed(lambda: ReferenceFeed(SYMBOLS), stream, TWIN_ACCOUNTS, TWIN_TICKS)
     found["twin"] = twin
+    found["live_tick_us"] = measure_live(stream, LIVE_ACCOUNTS)
     with tempfile.TemporaryDirectory() as folder:
         loop = compile_loop(Path(folder))
         if loop is None:
