@@ -151,7 +151,7 @@ class Connection:
             try:
                 chunk = bytes(await self._stream.receive_some(READ_BYTES))
                 now_ns = self._house.clock.monotonic_ns()
-                said = self.side.receive_data(chunk, now_ns) if chunk else self.side.receive_eof()
+                said = self.side.receive(chunk, now_ns) if chunk else self.side.receive_end()
                 for event in said:
                     if isinstance(event, SaidHello) and self.side.stage is Stage.DECIDING:
                         await self._challenge()
@@ -257,7 +257,7 @@ class Connection:
         """Hands on what the chunk says; whether it held a whole frame."""
         frames_before = self.side.frames
         now_ns = self._house.clock.monotonic_ns()
-        said = self.side.receive_data(chunk, now_ns) if chunk else self.side.receive_eof()
+        said = self.side.receive(chunk, now_ns) if chunk else self.side.receive_end()
         whole = self.side.frames > frames_before
         if whole and self.is_stale:
             self.is_stale = False

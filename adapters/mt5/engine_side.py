@@ -81,7 +81,7 @@ class EngineSide:
 
     # Receiving
 
-    def receive_data(self, chunk: bytes | bytearray, now_ns: int) -> list[EngineEvent]:
+    def receive(self, chunk: bytes | bytearray, now_ns: int) -> list[EngineEvent]:
         """What the bytes say, in order, however they are cut. `now_ns` is monotonic.
 
         After a `Refusal` or `Ended` nothing more is heard.
@@ -101,7 +101,7 @@ class EngineSide:
             events.append(Refusal(EndCode.BAD_FRAME, EndCode.BAD_FRAME.value, str(error)))
         return events
 
-    def receive_eof(self) -> list[EngineEvent]:
+    def receive_end(self) -> list[EngineEvent]:
         """The other side hung up."""
         if self.stage in _ENDED:
             return []

@@ -109,7 +109,7 @@ class TerminalSide:
 
     # Receiving
 
-    def receive_data(self, chunk: bytes | bytearray) -> list[TerminalEvent]:
+    def receive(self, chunk: bytes | bytearray) -> list[TerminalEvent]:
         """What the bytes say, in order, however they are cut."""
         events: list[TerminalEvent] = []
         if self.stage in _ENDED:
@@ -126,7 +126,7 @@ class TerminalSide:
             events.append(Refusal(EndCode.BAD_FRAME, EndCode.BAD_FRAME.value, str(error)))
         return events
 
-    def receive_eof(self) -> list[TerminalEvent]:
+    def receive_end(self) -> list[TerminalEvent]:
         """The engine hung up."""
         if self.stage in _ENDED:
             return []

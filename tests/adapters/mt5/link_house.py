@@ -153,7 +153,7 @@ class Line:
                 chunk = b""
                 with suppress(trio.BrokenResourceError):
                     chunk = bytes(await self.stream.receive_some())
-                said = self.side.receive_data(chunk) if chunk else self.side.receive_eof()
+                said = self.side.receive(chunk) if chunk else self.side.receive_end()
                 if said or not chunk:
                     return said
 

@@ -143,7 +143,7 @@ class Host:
         events: list[EngineEvent] = []
         answers = b""
         for chunk in chunks:
-            for event in self.side.receive_data(chunk, self.now_ns):
+            for event in self.side.receive(chunk, self.now_ns):
                 events.append(event)
                 if isinstance(event, SaidHello) and self.side.stage is Stage.DECIDING:
                     answers += self.side.send_challenge(self._keys, CHALLENGE, self._epoch)
@@ -161,7 +161,7 @@ def linked(
     host = host or Host()
     side = terminal(session)
     _, challenge = host.hear([side.send_hello()])
-    side.receive_data(challenge)
+    side.receive(challenge)
     _, welcome = host.hear([side.send_proof()])
-    side.receive_data(welcome)
+    side.receive(welcome)
     return host, side

@@ -229,7 +229,7 @@ async def test_signed_frames_are_acknowledged_to_the_terminal() -> None:
         await line.say(line.side.send_heartbeat(beat(), GMT))
         with trio.fail_after(2):
             while line.session.kept:
-                line.side.receive_data(await line.stream.receive_some())
+                line.side.receive(await line.stream.receive_some())
 
 
 async def test_a_receipt_of_an_older_link_signs_for_nothing_on_the_newer() -> None:

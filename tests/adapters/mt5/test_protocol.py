@@ -47,10 +47,10 @@ def talk() -> tuple[list[bytes], list[bytes]]:
     host, side = Host(), terminal()
     turns = [side.send_hello()]
     _, challenge = host.hear(turns)
-    side.receive_data(challenge)
+    side.receive(challenge)
     turns.append(side.send_proof())
     _, welcome = host.hear(turns[-1:])
-    side.receive_data(welcome)
+    side.receive(welcome)
     held = position(7)
     turns.append(
         side.send_report(report(held), GMT)
@@ -108,9 +108,9 @@ def test_any_split_says_the_same(cuts: list[int]) -> None:
 def test_the_terminal_hears_the_same_in_any_split(cuts: list[int]) -> None:
     side = terminal()
     side.send_hello()
-    events = [e for piece in pieces(ENGINE_SAID[0], cuts) for e in side.receive_data(piece)]
+    events = [e for piece in pieces(ENGINE_SAID[0], cuts) for e in side.receive(piece)]
     side.send_proof()
-    events += [e for piece in pieces(ENGINE_SAID[1], cuts) for e in side.receive_data(piece)]
+    events += [e for piece in pieces(ENGINE_SAID[1], cuts) for e in side.receive(piece)]
     assert events == [
         Challenged(1),
         Welcomed(1, 1000, ("EURUSD",)),
@@ -124,7 +124,7 @@ def test_the_terminal_hears_the_same_in_any_split(cuts: list[int]) -> None:
 def test_noise_is_refused_the_same_way_however_it_is_cut(noise: bytes, cuts: list[int]) -> None:
     def outcome(chunks: list[bytes]) -> tuple[list[EngineEvent], Stage]:
         side = EngineSide(Nonces())
-        events = [event for chunk in chunks for event in side.receive_data(chunk, NOW)]
+        events = [event for chunk in chunks for event in side.receive(chunk, NOW)]
         return events, side.stage
 
     assert outcome(pieces(noise, cuts)) == outcome([noise])
@@ -150,7 +150,7 @@ def refused_after(*said: bytes, host: Host | None = None) -> Refusal:
     host = host or Host()
     found = the_refusal(host.hear(said)[0])
     assert host.side.stage is Stage.REFUSING
-    assert host.side.receive_data(TERMINAL_SAID[0], NOW) == []
+    assert host.side.receive(TERMINAL_SAID[0], NOW) == []
     error = msgspec.json.decode(host.side.send_error(found.code, found.message))
     assert error["t"] == "e"
     assert error["code"] == found.code.value
@@ -168,7 +168,7 @@ def test_a_wrong_key_and_an_unknown_account_are_told_the_same_and_counted_apart(
 def test_the_key_nobody_has_opens_nothing() -> None:
     host = Host(keys=())
     side = terminal(key=Secret(b"nobody's"))
-    side.receive_data(host.hear([side.send_hello()])[1])
+    side.receive(host.hear([side.send_hello()])[1])
     assert refused_after(side.send_proof(), host=host).cause == "unknown_login"
 
 
@@ -255,14 +255,14 @@ def test_more_frames_a_second_than_allowed_are_refused() -> None:
 
 def test_a_hang_up_ends_the_link_once() -> None:
     host, _ = linked()
-    assert host.side.receive_eof() == [Ended("hung_up")]
-    assert host.side.receive_eof() == []
+    assert host.side.receive_end() == [Ended("hung_up")]
+    assert host.side.receive_end() == []
 
 
 def test_a_terminal_refuses_an_epoch_it_has_outgrown() -> None:
     side = terminal(TerminalSession("run-1", epoch_seen=5))
     _, challenge = Host(epoch=5).hear([side.send_hello()])
-    (refusal,) = side.receive_data(challenge)
+    (refusal,) = side.receive(challenge)
     assert isinstance(refusal, Refusal)
     assert refusal.code is EndCode.EPOCH
 
@@ -271,7 +271,7 @@ def test_no_refusal_shows_the_key_the_proof_or_what_was_sent() -> None:
     canary = Secret(b"canary-canary-canary-canary-cana")
     side = terminal(key=canary)
     host = Host()
-    side.receive_data(host.hear([side.send_hello()])[1])
+    side.receive(host.hear([side.send_hello()])[1])
     given = side.send_proof()
     refusal = refused_after(given, host=host)
     shown = f"{refusal} {host.side.__dict__} {side.__dict__} {canary}"

@@ -313,7 +313,7 @@ def test_what_is_acknowledged_is_let_go() -> None:
     told(host, side.send_deals([deal(1), deal(2)], GMT))
     host.side.sign(1)
     host.now_ns += RETRY_NS
-    side.receive_data(host.side.acknowledgement(host.now_ns))
+    side.receive(host.side.acknowledgement(host.now_ns))
     assert [frame.n for frame in session.kept] == [2]
 
 
@@ -323,7 +323,7 @@ def test_what_is_acknowledged_is_let_go() -> None:
 def test_a_command_carries_the_epoch_of_its_link() -> None:
     host, side = linked(host=Host(epoch=4))
     close = TerminalCommand(action=Action.CLOSE, intent_id="int_1", position=7, volume=0.1)
-    (event,) = side.receive_data(host.side.send_command(close))
+    (event,) = side.receive(host.side.send_command(close))
     assert isinstance(event, Commanded)
     found = event.command
     assert (found.epoch, found.intent_id, found.position, found.volume) == (4, "int_1", 7, 0.1)
@@ -334,5 +334,5 @@ def test_a_command_of_a_lower_epoch_is_not_to_be_done() -> None:
     host, side = linked(session, Host(epoch=4))
     session.epoch_seen = 5
     close = TerminalCommand(action=Action.CLOSE, intent_id="int_1", position=7)
-    (event,) = side.receive_data(host.side.send_command(close))
+    (event,) = side.receive(host.side.send_command(close))
     assert isinstance(event, OutgrownCommand)
