@@ -68,3 +68,7 @@ class AdapterError(OutsideError):
 
 class JournalError(Exception):
     """Records may not be durable: nothing is acknowledged any more and the engine stops."""
+
+
+class JournalFullError(JournalError):
+    """The disk is full: all before is kept, this append is not, and it may be tried again."""

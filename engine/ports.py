@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol
 
+from engine.alerts import Alert
 from engine.domain.account import AccountState
 from engine.domain.effects import SendClose
 from engine.domain.events import DealReported
@@ -23,6 +24,7 @@ from engine.domain.reports import (
     PositionReport,
 )
 from engine.errors import UserError
+from engine.kept import KeptState
 from engine.link import LinkQuote, PositionChange, Receipt, Sent, TerminalFacts
 from engine.marking.ticks import TickStream
 from engine.outbox import Seen
@@ -61,10 +63,31 @@ class Journal(Protocol):
 
         Raises:
             JournalError: they may not be durable. Nothing may be acknowledged from here on.
+            JournalFullError: none is kept for want of space. The same append may be tried again.
         """
 
     async def read(self, key: AccountKey, after_seq: int, limit: int) -> Sequence[Record]:
         """At most `limit` durable records of the account from `after_seq + 1` on, in order."""
+
+
+class StateStore(Protocol):
+    """Keeps states beside a journal's records, so that a restart need not replay them all."""
+
+    async def accounts(self) -> Sequence[AccountKey]:
+        """Every account with a record, in the order of their names."""
+
+    async def last_seq(self, key: AccountKey) -> int:
+        """Of the account's last durable record; 0 before the first."""
+
+    async def keep_state(self, key: AccountKey, state: KeptState) -> None:
+        """Returns once it is durable. Older states may go from then on.
+
+        Raises:
+            JournalError: the state is of a record that is not durable, or the disk failed.
+        """
+
+    async def kept_state(self, key: AccountKey) -> KeptState | None:
+        """The newest whole one; None where there is none: replay from the first record."""
 
 
 class Outbox(Protocol):
@@ -146,6 +169,17 @@ class LinkSink(Protocol):
 
     def unlinked(self, key: AccountKey, cause: str) -> None:
         """The link ended; commands not answered are now unknown."""
+
+
+class Notifier(Protocol):
+    """Tells people."""
+
+    async def notify(self, alert: Alert) -> None:
+        """Takes the alert and returns at once: never waits for a channel and never raises.
+
+        What cannot be told is counted by whoever tells, not by the caller: a failing alert never
+        delays a close.
+        """
 
 
 def plugin(name: str) -> Any:

@@ -1,46 +1,55 @@
 """Every journal keeps to one contract, whatever it is made of."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Protocol
 
 import pytest
 import trio
 from trio.testing import MockClock
 
 from adapters.memory.journal import MemoryJournal
+from adapters.sqlite.journal import open_journal
 from engine.domain.ids import AccountKey
 from engine.domain.records import AccountHalted
 from engine.errors import JournalError
-from engine.ports import Journal
-
-JOURNALS: dict[str, Callable[[], Journal]] = {"memory": MemoryJournal}
-"""How to open an empty one of each kind."""
+from engine.kept import KeptState
+from engine.ports import Journal, StateStore
 
 KEY = AccountKey("Demo-1", 1001)
 
 
-@pytest.fixture(params=sorted(JOURNALS))
-def journal(request: pytest.FixtureRequest) -> Journal:
+class Kept(Journal, StateStore, Protocol):
+    """Both ports, as every journal here has them."""
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Kept]:
     """An empty journal of each kind."""
-    return JOURNALS[request.param]()
+    if request.param == "memory":
+        yield MemoryJournal()
+    else:
+        async with open_journal(tmp_path / "journal.db") as opened:
+            yield opened
 
 
 def halted(seq: int, key: AccountKey = KEY) -> AccountHalted:
     return AccountHalted(seq=seq, time_msc=seq, login=key.login, server=key.server, cause="x")
 
 
-async def test_what_was_appended_is_read_in_order(journal: Journal) -> None:
+async def test_what_was_appended_is_read_in_order(journal: Kept) -> None:
     await journal.append(KEY, [halted(1), halted(2)])
     await journal.append(KEY, [halted(3)])
     assert [r.seq for r in await journal.read(KEY, 0, 100)] == [1, 2, 3]
 
 
-async def test_reading_goes_on_after_a_seq_and_stops_at_a_limit(journal: Journal) -> None:
+async def test_reading_goes_on_after_a_seq_and_stops_at_a_limit(journal: Kept) -> None:
     await journal.append(KEY, [halted(seq) for seq in range(1, 6)])
     assert [r.seq for r in await journal.read(KEY, 2, 2)] == [3, 4]
     assert list(await journal.read(KEY, 5, 10)) == []
 
 
-async def test_accounts_do_not_see_each_other(journal: Journal) -> None:
+async def test_accounts_do_not_see_each_other(journal: Kept) -> None:
     other = AccountKey("Demo-2", 1001)
     await journal.append(KEY, [halted(1)])
     assert list(await journal.read(other, 0, 10)) == []
@@ -49,22 +58,83 @@ async def test_accounts_do_not_see_each_other(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize("wrong", [[2], [1, 3], [1, 1]])
-async def test_a_gap_or_a_repeat_is_refused_wholly(journal: Journal, wrong: list[int]) -> None:
+async def test_a_gap_or_a_repeat_is_refused_wholly(journal: Kept, wrong: list[int]) -> None:
     with pytest.raises(JournalError):
         await journal.append(KEY, [halted(seq) for seq in wrong])
     assert list(await journal.read(KEY, 0, 10)) == []
 
 
-async def test_a_record_of_another_account_is_refused(journal: Journal) -> None:
+async def test_a_record_of_another_account_is_refused(journal: Kept) -> None:
     with pytest.raises(JournalError):
         await journal.append(KEY, [halted(1, AccountKey("Demo-2", 1001))])
     assert list(await journal.read(KEY, 0, 10)) == []
 
 
 async def test_a_cancelled_append_is_all_or_nothing(
-    journal: Journal, autojump_clock: MockClock
+    journal: Kept, autojump_clock: MockClock
 ) -> None:
     with trio.CancelScope() as scope:
         scope.cancel()
         await journal.append(KEY, [halted(1), halted(2)])
     assert len(await journal.read(KEY, 0, 10)) in (0, 2)
+
+
+async def test_after_a_refusal_the_journal_goes_on(journal: Kept) -> None:
+    with pytest.raises(JournalError):
+        await journal.append(KEY, [halted(7)])
+    await journal.append(KEY, [halted(1)])
+    with pytest.raises(JournalError):
+        await journal.append(KEY, [halted(1)])
+    await journal.append(KEY, [halted(2)])
+    assert [r.seq for r in await journal.read(KEY, 0, 9)] == [1, 2]
+
+
+async def test_nothing_to_append_is_nothing(journal: Kept) -> None:
+    await journal.append(KEY, [])
+    assert list(await journal.accounts()) == []
+    assert await journal.last_seq(KEY) == 0
+
+
+async def test_many_appends_at_once_are_each_kept_whole(journal: Kept) -> None:
+    keys = [AccountKey("Demo-1", login) for login in range(1, 41)]
+
+    async def fill(key: AccountKey) -> None:
+        for first in (1, 4, 7):
+            await journal.append(key, [halted(first + i, key) for i in range(3)])
+
+    async with trio.open_nursery() as nursery:
+        for key in keys:
+            nursery.start_soon(fill, key)
+    for key in keys:
+        kept = await journal.read(key, 0, 100)
+        assert kept == tuple(halted(seq, key) for seq in range(1, 10))
+
+
+async def test_the_accounts_are_those_with_a_record_in_order(journal: Kept) -> None:
+    keys = [AccountKey("B", 2), AccountKey("A", 10), AccountKey("A", 9)]
+    for key in keys:
+        await journal.append(key, [halted(1, key)])
+    with pytest.raises(JournalError):
+        await journal.append(KEY, [halted(2)])
+    assert list(await journal.accounts()) == sorted(keys)
+    assert await journal.last_seq(keys[0]) == 1
+    assert await journal.last_seq(KEY) == 0
+
+
+async def test_the_newest_state_is_the_one_that_is_kept(journal: Kept) -> None:
+    assert await journal.kept_state(KEY) is None
+    await journal.append(KEY, [halted(seq) for seq in range(1, 6)])
+    assert await journal.kept_state(KEY) is None
+    for seq in (1, 3, 5, 4):
+        await journal.keep_state(KEY, KeptState(seq, f"d{seq}", bytes([0, seq, 255])))
+    assert await journal.kept_state(KEY) == KeptState(5, "d5", bytes([0, 5, 255]))
+    await journal.keep_state(KEY, KeptState(5, "again", b""))
+    assert await journal.kept_state(KEY) == KeptState(5, "again", b"")
+
+
+@pytest.mark.parametrize("seq", [0, 3, -1])
+async def test_a_state_of_a_record_that_is_not_durable_is_refused(journal: Kept, seq: int) -> None:
+    await journal.append(KEY, [halted(1), halted(2)])
+    with pytest.raises(JournalError):
+        await journal.keep_state(KEY, KeptState(seq, "d", b"s"))
+    assert await journal.kept_state(KEY) is None

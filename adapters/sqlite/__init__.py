@@ -1,0 +1,1 @@
+"""The durable journal: SQLite, one connection in one writer thread."""

@@ -1,0 +1,162 @@
+"""The durable journal: every record of every account in one SQLite database."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import trio
+
+from adapters.sqlite.chain import Head
+from adapters.sqlite.store import Addition, Store
+from adapters.sqlite.writer import Waiting, WriterThread
+from engine.domain.ids import AccountKey
+from engine.domain.records import Encoding, Record
+from engine.errors import JournalError
+from engine.kept import KeptState
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def open_journal(
+    path: Path, *, queue_appends: int = 1024, checkpoint_pages: int = 2000, vfs: str | None = None
+) -> AsyncIterator["SqliteJournal"]:
+    """The journal in this file, made if it is not there; at the end everything queued is kept.
+
+    Args:
+        path: the database; `-wal`, `-shm` and `.lock` lie beside it. The file is this process's
+            alone, except for readers.
+        queue_appends: so many may wait for the disk before `append` waits for room.
+        checkpoint_pages: the write-ahead log (pages of 4 KiB) is moved into the database when it
+            is longer; appends wait for that, some 10 ms each time.
+        vfs: a registered SQLite VFS, for tests.
+
+    Raises:
+        UserError: the marker of an earlier failure is there; another process has it open; it is no
+            journal, or a newer version wrote it; SQLite is older than 3.51.3.
+        AdapterError: the disk, while opening.
+        JournalError: the journal failed, perhaps only at closing it; what was acknowledged is kept.
+    """
+    writer = WriterThread(path, checkpoint_pages=checkpoint_pages, vfs=vfs)
+    with trio.CancelScope(shield=True):
+        await writer.start()
+    try:
+        yield SqliteJournal(writer, queue_appends)
+    finally:
+        with trio.CancelScope(shield=True):
+            stop = Waiting(None)
+            writer.put(stop)
+            await stop.answered.wait()
+    if writer.failure is not None:
+        raise JournalError(writer.failure)
+
+
+class SqliteJournal:
+    """`Journal`, `StateStore` and `EpochStore` of `engine.ports`; made by `open_journal`.
+
+    What has been handed to the writer is waited for even when the caller is cancelled, so that a
+    cancelled call has kept nothing and one that returned has kept all.
+    """
+
+    def __init__(self, writer: WriterThread, queue_appends: int) -> None:
+        """`queue_appends`: how many callers may wait for the writer at once."""
+        self._writer = writer
+        self._room = trio.Semaphore(queue_appends)
+
+    @property
+    def failure(self) -> str | None:
+        """Why nothing is acknowledged any more, and what to do; None while the journal works."""
+        return self._writer.failure
+
+    async def append(self, key: AccountKey, records: Sequence[Record]) -> None:
+        """See `Journal.append`. Waiting appends of all accounts share a commit."""
+        await trio.lowlevel.checkpoint()
+        if not records:
+            return
+        first_seq = records[0].seq
+        for expected, record in enumerate(records, first_seq):
+            if record.seq != expected:
+                raise JournalError(f"{key}: record {record.seq} where {expected} should follow")
+            if (record.server, record.login) != key:
+                raise JournalError(f"{key}: a record of {record.server}/{record.login}")
+        bodies = [Encoding.line(record)[:-1] for record in records]
+        await self._wait(Waiting(Addition(key, first_seq, bodies)))
+
+    async def read(self, key: AccountKey, after_seq: int, limit: int) -> Sequence[Record]:
+        """See `Journal.read`. Appends wait meanwhile: 10,000 records are some 30 ms.
+
+        Raises:
+            JournalError: the disk, or a line is no record.
+        """
+        lines = await self._ask(lambda store: store.read(key, after_seq, limit))
+        try:
+            return tuple(Encoding.parse(line) for line in lines)
+        except msgspec.MsgspecError as error:
+            raise JournalError(f"{key}: a kept line after {after_seq}: {error}") from error
+
+    async def accounts(self) -> Sequence[AccountKey]:
+        """See `StateStore.accounts`."""
+        return await self._ask(Store.accounts)
+
+    async def last_seq(self, key: AccountKey) -> int:
+        """See `StateStore.last_seq`."""
+        return await self._ask(lambda store: store.last_seq(key))
+
+    async def keep_state(self, key: AccountKey, state: KeptState) -> None:
+        """See `StateStore.keep_state`."""
+        await self._ask(lambda store: store.keep_state(key, state))
+
+    async def kept_state(self, key: AccountKey) -> KeptState | None:
+        """See `StateStore.kept_state`."""
+        return await self._ask(lambda store: store.kept_state(key))
+
+    async def head(self) -> Head:
+        """The end of the hash chain, to be kept elsewhere: it vouches for all rows so far."""
+        return await self._ask(lambda store: store.head)
+
+    async def epoch(self, key: AccountKey) -> int:
+        """See `EpochStore.read`."""
+        return await self._ask(lambda store: store.epoch(key))
+
+    async def raise_epoch(self, key: AccountKey, epoch: int) -> bool:
+        """See `EpochStore.raise_to`.
+
+        Raises:
+            JournalError: it may not be durable.
+        """
+        return await self._ask(lambda store: store.raise_epoch(key, epoch))
+
+    async def _ask(self, question: Callable[[Store], T]) -> T:
+        waiting = Waiting(question)
+        await trio.lowlevel.checkpoint()
+        await self._wait(waiting)
+        answer: T = waiting.result
+        return answer
+
+    async def _wait(self, waiting: Waiting) -> None:
+        async with self._room:
+            if self._writer.failure is not None:
+                raise JournalError(self._writer.failure)
+            self._writer.put(waiting)
+            with trio.CancelScope(shield=True):
+                await waiting.answered.wait()
+        if waiting.error is not None:
+            raise waiting.error
+
+
+class SqliteEpochs:
+    """`EpochStore` in the same database."""
+
+    def __init__(self, journal: SqliteJournal) -> None:
+        """Lives as long as the journal."""
+        self._journal = journal
+
+    async def read(self, key: AccountKey) -> int:
+        """See `EpochStore.read`."""
+        return await self._journal.epoch(key)
+
+    async def raise_to(self, key: AccountKey, epoch: int) -> bool:
+        """See `EpochStore.raise_to`."""
+        return await self._journal.raise_epoch(key, epoch)
