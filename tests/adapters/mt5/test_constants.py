@@ -7,16 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.mt5.constants import (
-    RETCODES,
     OrderFilling,
-    RetcodeClass,
-    classify,
     digest_of,
     fillings_allowed,
     position_digest,
-    retcode_words,
 )
 from engine.domain.reports import PositionReport
+from engine.domain.retcodes import RETCODES, RetcodeClass, classify, retcode_words
 
 TABLE = {
     RetcodeClass.SUCCESS: {10009, 10008, 10010},
