@@ -125,11 +125,10 @@ def _breached(draft: Draft, place: int, only_positions: tuple[int, ...] | None) 
         return
     closes = guard.action.closes and draft.state.spec.mode is not Mode.OBSERVE
     guards = list(draft.state.guards)
-    guards[place] = replace(
-        guards[place],
-        breached_at_msc=draft.time_msc,
-        close_due_msc=draft.time_msc + int(guard.notice_s * 1000) if closes else None,
-    )
+    due = draft.time_msc + int(guard.notice_s * 1000) if closes else None
+    if due is not None and (pending := guards[place].close_due_msc) is not None:
+        due = min(due, pending)  # breached anew after a reset, inside its notice: no second one
+    guards[place] = replace(guards[place], breached_at_msc=draft.time_msc, close_due_msc=due)
     draft.state = replace(draft.state, guards=tuple(guards))
 
 
@@ -175,35 +174,33 @@ def end_halt(draft: Draft, by: str, cause: str, reason: str) -> None:
 
 
 def _publish_warning(draft: Draft, guard: Guard, found: LimitWarned, equity: int) -> None:
-    spec = draft.state.spec
-    draft.publish(
-        records.GuardWarning,
-        verdict_id=verdict_id(spec.key, guard.name, draft.next_seq),
-        guard=guard.name,
-        kind=_kind(guard),
-        equity=spec.major(equity),
-        balance=spec.major(draft.state.balance_minor),
-        floor=spec.major(found.floor_minor),
-        reference=spec.major(found.reference_minor),
-        used_percent=found.used_percent,
-    )
+    fields = _limit_fields(draft, guard, found, equity)
+    draft.publish(records.GuardWarning, used_percent=found.used_percent, **fields)
 
 
 def _publish_breach(draft: Draft, guard: Guard, found: LimitBreached, equity: int) -> None:
-    spec = draft.state.spec
     draft.publish(
         records.GuardBreach,
-        verdict_id=verdict_id(spec.key, guard.name, draft.next_seq),
-        guard=guard.name,
-        kind=_kind(guard),
-        equity=spec.major(equity),
-        balance=spec.major(draft.state.balance_minor),
-        floor=spec.major(found.floor_minor),
-        reference=spec.major(found.reference_minor),
         measured=found.measured,
         comparator=found.comparator,
         action=guard.action.value,
+        **_limit_fields(draft, guard, found, equity),
     )
+
+
+def _limit_fields(
+    draft: Draft, guard: Guard, found: LimitWarned | LimitBreached, equity: int
+) -> dict[str, object]:
+    spec = draft.state.spec
+    return {
+        "verdict_id": verdict_id(spec.key, guard.name, draft.next_seq),
+        "guard": guard.name,
+        "kind": _kind(guard),
+        "equity": spec.major(equity),
+        "balance": spec.major(draft.state.balance_minor),
+        "floor": spec.major(found.floor_minor),
+        "reference": spec.major(found.reference_minor),
+    }
 
 
 def _rule_fields(draft: Draft, guard: Guard, found: RuleFound) -> dict[str, object]:
