@@ -2,7 +2,11 @@
 
 from engine.domain.account import AccountState
 from engine.domain.effects import Publish, SendClose
-from engine.domain.equity_limits import follows_day_high, tracker_index
+from engine.domain.equity_limits import (
+    balance_high_water_minor,
+    follows_day_high,
+    tracker_index,
+)
 from engine.domain.events import Event, MarketFound, Opened, QuoteMarked, TimeReached
 from engine.domain.guards import Consistency, EquityLimit, MinDays, ProfitTarget, Reference
 from engine.domain.operating import next_due_msc
@@ -119,6 +123,6 @@ class Recomputation:
         elif follows_day_high(guard):
             reference = state.marks.trackers[tracker_index(state.spec.guards, self._place)]
         elif guard.reference is Reference.BALANCE_HIGH_WATER:
-            reference = state.balance_high_water_minor
+            reference = balance_high_water_minor(guard, state)
         if reference != self._reference or not self._since_msc:
             self._reference, self._since_msc = reference, state.time_msc

@@ -115,6 +115,8 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
     net_operations_minor: int = 0
     """Deposits less withdrawals since opening: never profit."""
     balance_high_water_minor: int = 0
+    credited_high_water_minor: int = 0
+    """The same, also moved by each credit: for guards on equity, of which credit is a part."""
     guards: tuple[GuardState, ...] = ()
     halts: tuple[str, ...] = ()
     """Causes for which the account takes no new risk, oldest first."""

@@ -81,12 +81,10 @@ def settle(draft: Draft, deal: DealReported) -> None:
         kept = (replace(position, volume_lots=left, swap_minor=position.swap_minor - swap_minor),)
     place = state.positions.index(position)
     gained = deal.profit_minor + swap_minor
-    balance = state.balance_minor + gained
     draft.state = replace(
         state,
         positions=(*state.positions[:place], *kept, *state.positions[place + 1 :]),
-        balance_minor=balance,
-        balance_high_water_minor=max(state.balance_high_water_minor, balance),
+        balance_minor=state.balance_minor + gained,
         guards=tuple(
             objectives.on_deal(guard, known, gained)
             if isinstance(guard, ProfitTarget | MinDays | Consistency)

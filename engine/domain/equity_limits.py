@@ -78,10 +78,17 @@ def reference_minor(
             tracker = tracker_index(spec.guards, place)
             return minor_of_mark(marks.trackers[tracker], spec.digits)
         case Reference.BALANCE_HIGH_WATER:
-            return state.balance_high_water_minor
+            return balance_high_water_minor(guard, state)
         case _:
             assert known.reference_minor is not None, "a reference is taken at first valuation"
             return known.reference_minor
+
+
+def balance_high_water_minor(guard: EquityLimit, state: AccountState) -> int:
+    """The highest balance: with the credit since booked where the guard measures equity."""
+    if guard.measured is Measured.EQUITY:
+        return state.credited_high_water_minor
+    return state.balance_high_water_minor
 
 
 def floor_minor(guard: EquityLimit, reference: int, spec: AccountSpec) -> int:

@@ -43,6 +43,7 @@ def apply(draft: Draft, kind: OperationKind, amount_minor: int) -> None:
         credit_minor=state.credit_minor + (amount_minor if credited else 0),
         net_operations_minor=state.net_operations_minor + (0 if credited else amount_minor),
         balance_high_water_minor=state.balance_high_water_minor + (0 if credited else amount_minor),
+        credited_high_water_minor=state.credited_high_water_minor + amount_minor,
         marks=moved(state.marks, spec.major(amount_minor)),
         guards=tuple(
             known

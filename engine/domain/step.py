@@ -98,6 +98,7 @@ def _open(draft: Draft) -> None:
         opened=True,
         marks=opening_marks(spec),
         balance_high_water_minor=spec.initial_minor,
+        credited_high_water_minor=spec.initial_minor,
         guards=tuple(
             GuardState(
                 reference_minor=opening_reference(guard, spec, state.balance_minor)
@@ -130,7 +131,9 @@ def _on_quote(draft: Draft, event: QuoteMarked) -> None:
         state,
         known=True,
         marks=advance(state.marks, mark, event.time_msc),
+        # Only here, never at a deal: the closes of one flatten come in any order.
         balance_high_water_minor=max(state.balance_high_water_minor, state.balance_minor),
+        credited_high_water_minor=max(state.credited_high_water_minor, state.balance_minor),
     )
     equity = equity_minor(draft.state, event.quotes)
     guarding.take_first_references(draft, equity)

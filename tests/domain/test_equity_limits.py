@@ -68,6 +68,7 @@ def valued(*guards: EquityLimit, high_water: float = 10_000.0, **more: Any) -> A
         marks=Marks(trackers=trackers),
         guards=tuple(GuardState() for _ in guards),
         balance_high_water_minor=round(high_water * 100),
+        credited_high_water_minor=round(high_water * 100),
     )
 
 

@@ -13,6 +13,7 @@ from engine.domain.guards import (
     Action,
     EquityLimit,
     Latch,
+    Measured,
     Money,
     Percent,
     Reference,
@@ -127,7 +128,28 @@ def test_high_water_marks_only_rise_and_start_at_the_initial_balance() -> None:
     assert (reference_of(one, 0), reference_of(one, 1)) == (10_000.0, 10_000.0)
     one.tick(START_MSC + 1, "XAUUSD", 1020.0)
     close(one, 1020.0)
+    one.tick(START_MSC + 2, "XAUUSD", 1019.0)
     assert (reference_of(one, 0), reference_of(one, 1)) == (11_000.0, 11_000.0)
+
+
+def test_no_balance_between_the_closes_of_one_flatten_is_a_high_water_mark() -> None:
+    """Their order is free (contract), so what lies between two of them decides nothing."""
+    one = life(limit(Reference.BALANCE_HIGH_WATER))
+    one.tick(START_MSC, "XAUUSD", 1020.0)
+    close(one, 1020.0)
+    assert reference_of(one) == 10_000.0
+
+
+@pytest.mark.parametrize(("measured", "after"), [("equity", 10_500.0), ("balance", 10_000.0)])
+def test_a_credit_moves_a_balance_high_water_where_equity_is_measured(
+    measured: str, after: float
+) -> None:
+    credit = Operation(at_msc=START_MSC + 1, kind=OperationKind.CREDIT, amount_minor=500_00)
+    guard = limit(Reference.BALANCE_HIGH_WATER, measured=Measured(measured))
+    one = life(guard, operations=(credit,))
+    one.tick(START_MSC, "XAUUSD", 1000.0)
+    one.tick(START_MSC + 1, "XAUUSD", 1000.0)
+    assert reference_of(one) == after
 
 
 def test_an_end_of_day_high_water_never_falls() -> None:
@@ -185,16 +207,29 @@ def test_a_deposit_is_never_profit_and_a_withdrawal_never_a_loss(reference: Refe
     assert one.state.net_operations_minor == -1_000_00
 
 
-def test_credit_moves_equity_references_and_not_the_balance() -> None:
-    moves = (Operation(at_msc=START_MSC + 5, kind=OperationKind.CREDIT, amount_minor=500_00),)
-    one = life(
-        limit(Reference.EQUITY_HIGH_WATER), limit(Reference.BALANCE_HIGH_WATER), operations=moves
+def test_a_breach_at_the_reset_inside_a_notice_does_not_begin_another() -> None:
+    guard = limit(
+        Reference.INITIAL,
+        amount=Money(amount_minor=100_00),
+        action=Action.CLOSE,
+        latch=Latch.RESET,
+        notice_s=10.0,
+        warn_percent=None,
     )
+    one = life(guard)
+    assert kinds(one.tick(RESET_MSC - 9_000, "XAUUSD", 998.0))[-1] == "guard_breach"
+    assert kinds(reset(one)) == ["day_reset", "guard_breach"]
+    assert kinds(one.tick(RESET_MSC + 1_000, "XAUUSD", 998.0)) == ["close_intended"]
+
+
+def test_credit_moves_the_references_of_equity_and_not_the_balance() -> None:
+    moves = (Operation(at_msc=START_MSC + 5, kind=OperationKind.CREDIT, amount_minor=500_00),)
+    one = life(limit(Reference.EQUITY_HIGH_WATER), operations=moves)
     one.tick(START_MSC, "XAUUSD", 1000.0)
     one.tick(START_MSC + 5, "XAUUSD", 1000.0)
     assert one.state.balance_minor == 10_000_00
     assert one.equity_minor == 10_500_00
-    assert (reference_of(one, 0), reference_of(one, 1)) == (10_500.0, 10_000.0)
+    assert reference_of(one) == 10_500.0
 
 
 def test_a_latch_of_kind_reset_is_released_at_the_reset() -> None:
