@@ -7,6 +7,7 @@ import typer
 from facade.cli_bench import bench
 from facade.cli_check import check
 from facade.cli_explain import explain
+from facade.cli_journal import journal
 from facade.cli_replay import replay
 from facade.cli_report import report
 from facade.cli_ticks import ticks
@@ -47,3 +48,4 @@ app.command()(explain)
 app.command()(bench)
 app.add_typer(ticks, name="ticks")
 app.add_typer(report, name="report")
+app.add_typer(journal, name="journal")

@@ -92,25 +92,18 @@ def connect_to_read(path: Path) -> apsw.Connection:
         raise UserError("no such journal", place=str(path))
     try:
         try:
-            connection = _reader(path, "mode=ro")
+            return _reader(path, "mode=ro")
         except (apsw.CantOpenError, apsw.ReadOnlyError):
             wal = path.with_name(path.name + "-wal")
             if wal.exists() and wal.stat().st_size:
                 raise
-            connection = _reader(path, "mode=ro&immutable=1")
+            return _reader(path, "mode=ro&immutable=1")
     except apsw.Error as error:
         raise UserError(
             f"cannot read: {error}",
             place=str(path),
             help="copy it, and the file ending in -wal beside it, to a folder you can write to",
         ) from error
-    try:
-        refuse_foreign(connection, path)
-        _check_applied(connection, path, migrations())
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 def _reader(path: Path, options: str) -> apsw.Connection:
@@ -120,9 +113,8 @@ def _reader(path: Path, options: str) -> apsw.Connection:
     try:
         connection.set_busy_timeout(BUSY_MS)
         connection.execute("PRAGMA cell_size_check = ON")
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
-    except apsw.NotADBError:
-        pass  # said in words by refuse_foreign
+        refuse_foreign(connection, path)
+        _check_applied(connection, path, migrations())
     except BaseException:
         connection.close()
         raise
