@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engine.alerts import Alert
+from engine.audit import AuditEntry
 from engine.domain.account import AccountState
+from engine.domain.commands import Flatten, Halt, Refused
 from engine.domain.effects import SendClose
 from engine.domain.events import DealReported
 from engine.domain.ids import AccountKey
@@ -23,6 +25,7 @@ from engine.domain.reports import (
     Heartbeat,
     PositionReport,
 )
+from engine.domain.snapshot import Snapshot
 from engine.errors import UserError
 from engine.kept import KeptState
 from engine.link import LinkQuote, PositionChange, Receipt, Sent, TerminalFacts
@@ -180,6 +183,25 @@ class Notifier(Protocol):
         What cannot be told is counted by whoever tells, not by the caller: a failing alert never
         delays a close.
         """
+
+
+class Operations(Protocol):
+    """What a person may read and do from afar. It can only lower risk: nothing here releases."""
+
+    def keys(self) -> Sequence[AccountKey]:
+        """Every account there is."""
+
+    def snapshot(self, key: AccountKey) -> Snapshot:
+        """The account as it is now."""
+
+    async def last_verdict(self, key: AccountKey) -> Record | None:
+        """Its last record that carries a `verdict_id`; None: there is none."""
+
+    async def command(self, key: AccountKey, command: Halt | Flatten) -> Refused | None:
+        """Returns once the account has taken the command, durably, or refused it."""
+
+    async def audit(self, entry: AuditEntry) -> None:
+        """Records who asked for what, and what became of it; durable on return."""
 
 
 def plugin(name: str) -> Any:

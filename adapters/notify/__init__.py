@@ -1,0 +1,1 @@
+"""Alerts: their wording, the outbox that delivers them, and the chat that asks back."""
