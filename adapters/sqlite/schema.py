@@ -70,7 +70,8 @@ def connect(path: Path, vfs: str | None = None) -> apsw.Connection:
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         refuse_foreign(connection, path)
         for pragma in PRAGMAS:
-            connection.execute(f"PRAGMA {pragma}")
+            # To the last row: an fsync error of the change to WAL comes after the first.
+            connection.execute(f"PRAGMA {pragma}").fetchall()
         mode = connection.pragma("journal_mode")
         if mode != "wal":
             raise UserError(f"the journal's folder cannot hold a WAL ({mode})", place=str(path))

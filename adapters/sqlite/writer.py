@@ -10,7 +10,7 @@ The rules of this file:
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -24,6 +24,7 @@ from adapters.sqlite.store import Addition, Store
 from engine.errors import AdapterError, JournalError, JournalFullError
 
 ROWS_PER_COMMIT = 4096
+Work = Callable[[], None]
 _HARMLESS = (apsw.BusyError, apsw.LockedError, apsw.ConstraintError)
 """Errors after which the journal stops, and that say nothing against the disk."""
 
@@ -70,27 +71,29 @@ class WriterThread:
         self._queue.put(waiting)
 
     def _run(self) -> None:
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(owned(self._path))
-                store = self._open()
-            except Exception as error:  # noqa: BLE001  raised again in the caller's thread
-                self._opening.error = error
-                self._answer([self._opening])
-                return
-            self._answer([self._opening])
-            stopping = None
-            while stopping is None:
-                appends, questions, stopping = self._taken()
-                self._commit(store, appends)
-                for question in questions:
-                    self._ask(store, question)
-                self._guarded(store.checkpoint_if_due)
-            self._guarded(lambda: store.close(sound=True))
-            if self.failure is not None:
-                with suppress(apsw.Error):
-                    store.close(sound=False)
-        self._answer([stopping])
+        last = self._opening
+        try:
+            with owned(self._path):
+                last = self._serve(self._open())
+        except Exception as error:  # noqa: BLE001  raised again in the caller's thread
+            last.error = error
+        self._answer([last])  # only now: whoever opens the journal next finds it free
+
+    def _serve(self, store: Store) -> Waiting:
+        """Answers until the word to stop, which is returned; the store is closed then."""
+        self._answer([self._opening])
+        stopping = None
+        while stopping is None:
+            appends, questions, stopping = self._taken()
+            self._commit(store, appends)
+            for question in questions:
+                self._ask(store, question)
+            self._guarded(store.checkpoint_if_due)
+        self._guarded(lambda: store.close(sound=True))
+        if self.failure is not None:
+            with suppress(apsw.Error):
+                store.close(sound=False)
+        return stopping
 
     def _open(self) -> Store:
         refuse_marked(self._path)
@@ -149,7 +152,7 @@ class WriterThread:
         question.error = self._guarded(ask)
         self._answer([question])
 
-    def _guarded(self, work: Callable[[], None]) -> JournalError | None:
+    def _guarded(self, work: Work) -> JournalError | None:
         """Does it unless the journal has ended; what went wrong, with its consequences drawn."""
         if self.failure is not None:
             return JournalError(self.failure)
