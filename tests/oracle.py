@@ -15,6 +15,7 @@ from tests.oracle_money import (
     digits_of,
     mark_minor,
     minor,
+    percent,
     valuer,
     way,
 )
@@ -265,7 +266,7 @@ class OracleAccount:
             equity=self.money(self.value()[0]) if self.known else None,
             equity_high_water=self.money(self.high_water_minor),
             max_drawdown=self.money(mark_minor(self.drawdown, self.digits)),
-            max_drawdown_percent=round(self.drawdown_percent, 4),
+            max_drawdown_percent=percent(self.drawdown_percent),
             max_drawdown_time_msc=self.drawdown_msc,
             ticks=ticks - self.ticks_before if self.known else 0,
         )

@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from tests.oracle_money import Table, mark_minor, minor
+from tests.oracle_money import Table, mark_minor, minor, percent
 
 PRAGUE = {"zone": "Europe/Prague", "at": "00:00"}
 NEW_YORK = {"zone": "America/New_York", "at": "17:00"}
@@ -209,7 +209,7 @@ class OracleGuard:
         """How much of the amount is used, in percent."""
         reference = self.refer()
         measured = equity if self.measured == "equity" else self.account.balance
-        return round(100.0 * (reference - measured) / (reference - self.floor), 4)
+        return percent(100.0 * (reference - measured) / (reference - self.floor))
 
 
 def _exact(percent: float | None) -> Fraction | None:

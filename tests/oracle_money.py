@@ -22,6 +22,11 @@ def minor(money: float, digits: int) -> int:
     return -scaled if money < 0 else scaled
 
 
+def percent(share: float) -> float:
+    """Four decimals, half away from zero."""
+    return minor(share, 4) / 10.0**4
+
+
 def mark_minor(mark: float, digits: int) -> int:
     """A mark in minor units: a tie goes up whatever the order of its sum."""
     return floor(mark * 10.0**digits + 0.5 + 1e-6)

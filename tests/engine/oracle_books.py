@@ -160,6 +160,7 @@ class World:
         keys |= {"balance": balance, "ruleset": rng.choice(rulesets)}
         keys |= self._maybe("initial", (10000.0, 10000.0 + cents, 9900.0), 0.4)
         keys |= self._maybe("credit", (100.0, 50.0 + cents), 0.3)
+        keys |= self._maybe("mode", ("observe", "enforce"), 0.2)
         text = "[[account]]\n" + _lines(keys)
         for number in range(rng.choice((0, 1, 1, 2, 3, 4))):
             text += self._position(login * 10 + number, currency)
