@@ -158,6 +158,25 @@ class AccountReleased(Record, frozen=True, kw_only=True, tag="account_released")
     reason: str
 
 
+class Discrepancy(Record, frozen=True, kw_only=True, tag="discrepancy"):
+    """What is held and what should be differ, or do no longer; one row a difference, told by life.
+
+    `expected` and `actual` are text, since a side, a volume and an absence are all compared: lots
+    and prices as plain decimals, money with the currency's digits, null for what is not there.
+    """
+
+    kind: str
+    state: str
+    """`suspected`, `confirmed`, `resolved`."""
+    position_id: int | None
+    intent_id: str | None
+    """The strategy's intent, not a close intent."""
+    subject: str
+    """The symbol of a changed specification, the deal of a profit or a close; else empty."""
+    expected: str | None
+    actual: str | None
+
+
 class QuoteSuspect(Record, frozen=True, kw_only=True, tag="quote_suspect"):
     """A symbol's quotes cannot be trusted for now."""
 
@@ -192,6 +211,7 @@ AnyRecord = (
     | BalanceChanged
     | AccountHalted
     | AccountReleased
+    | Discrepancy
     | QuoteSuspect
     | AccountClosed
 )
