@@ -19,6 +19,7 @@ from engine.domain.equity_limits import (
     reference_minor,
     share_of,
     tracker_index,
+    with_balance_highs,
 )
 from engine.domain.guards import EquityLimit, FixedFloor, Measured, Money, Percent, Reference
 from engine.domain.marks import base_of
@@ -127,7 +128,8 @@ class AccountWalk:
         """Goes back to where `standing` was taken."""
         self._next, self._first_valued, trackers = standing
         self._trackers = list(trackers)
-        self._state = self._changes[self._next - 1].state if self._next else None
+        changes = self._changes
+        self._state = with_balance_highs(changes[self._next - 1].state) if self._next else None
 
     def take(self, batch: TickBatch) -> EquityTicks | None:
         """The columns of the batch's ticks on which the account was valued; None: on none."""
@@ -151,7 +153,7 @@ class AccountWalk:
         while self._next < len(self._changes) and self._changes[self._next].index <= index:
             change = self._changes[self._next]
             self._next += 1
-            self._state = state = change.state
+            self._state = state = with_balance_highs(change.state)
             if not state.known:
                 continue
             if self._first_valued < 0:

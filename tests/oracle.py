@@ -145,6 +145,8 @@ class OracleAccount:
 
     def _reset(self, guards: list[OracleGuard]) -> None:
         equity, mark = self.value()
+        for guard in self.guards:
+            guard.raise_high_water()
         for guard in guards:
             guard.reset(equity, mark)
             if guard.latched and guard.latch == "reset":
@@ -197,8 +199,7 @@ class OracleAccount:
             self.drawdown, self.drawdown_msc = self.high_water - mark, time_msc
             self.drawdown_percent = 100.0 * self.drawdown / self.high_water
         for guard in self.guards:
-            if guard.reference == "balance_high_water":
-                guard.own = max(guard.own, self.balance)
+            guard.raise_high_water()
             if not self.valued:
                 guard.value_first(equity, mark)
             elif mark > guard.day_high:

@@ -129,6 +129,11 @@ class OracleGuard:
         elif self.reference == "higher_at_reset":
             self.own = max(self.account.balance, equity)
 
+    def raise_high_water(self) -> None:
+        """Keep the highest balance seen when guards are tested."""
+        if self.reference == "balance_high_water":
+            self.own = max(self.own, self.account.balance)
+
     def reset(self, equity: int, mark: float) -> None:
         """Take the reference anew."""
         balance = self.account.balance

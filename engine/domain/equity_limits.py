@@ -5,6 +5,8 @@ All comparisons are between integers of minor units of the account currency.
 
 from math import floor, inf
 
+from msgspec.structs import replace
+
 from engine.domain.account import AccountSpec, AccountState, GuardState
 from engine.domain.guards import (
     AccountGuard,
@@ -82,6 +84,18 @@ def reference_minor(
         case _:
             assert known.reference_minor is not None, "a reference is taken at first valuation"
             return known.reference_minor
+
+
+def with_balance_highs(state: AccountState) -> AccountState:
+    """The state with its highest balances raised to the present one.
+
+    Done before guards are tested, never at a deal: the closes of one flatten come in any order.
+    """
+    return replace(
+        state,
+        balance_high_water_minor=max(state.balance_high_water_minor, state.balance_minor),
+        credited_high_water_minor=max(state.credited_high_water_minor, state.balance_minor),
+    )
 
 
 def balance_high_water_minor(guard: EquityLimit, state: AccountState) -> int:

@@ -15,7 +15,7 @@ from engine.domain.account import AccountState, GuardState
 from engine.domain.commands import Command, Flatten, Halt, Refused, Release
 from engine.domain.drafts import Draft
 from engine.domain.effects import Effect
-from engine.domain.equity_limits import opening_reference
+from engine.domain.equity_limits import opening_reference, with_balance_highs
 from engine.domain.events import (
     DealReported,
     Event,
@@ -131,10 +131,8 @@ def _on_quote(draft: Draft, event: QuoteMarked) -> None:
         state,
         known=True,
         marks=advance(state.marks, mark, event.time_msc),
-        # Only here, never at a deal: the closes of one flatten come in any order.
-        balance_high_water_minor=max(state.balance_high_water_minor, state.balance_minor),
-        credited_high_water_minor=max(state.credited_high_water_minor, state.balance_minor),
     )
+    draft.state = with_balance_highs(draft.state)
     equity = equity_minor(draft.state, event.quotes)
     guarding.take_first_references(draft, equity)
     if not draft.state.is_held_back:
@@ -148,6 +146,7 @@ def _on_time(draft: Draft, event: TimeReached) -> None:
     state = draft.state
     if not state.known:
         return
+    draft.state = with_balance_highs(draft.state)
     equity = equity_minor(state, event.quotes)
     resetting.reset_due(draft, equity, event.quotes)
     if not draft.state.is_held_back:

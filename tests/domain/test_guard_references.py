@@ -138,6 +138,8 @@ def test_no_balance_between_the_closes_of_one_flatten_is_a_high_water_mark() -> 
     one.tick(START_MSC, "XAUUSD", 1020.0)
     close(one, 1020.0)
     assert reference_of(one) == 10_000.0
+    reset(one)
+    assert reference_of(one) == 12_000.0
 
 
 @pytest.mark.parametrize(("measured", "after"), [("equity", 10_500.0), ("balance", 10_000.0)])
