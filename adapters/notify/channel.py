@@ -45,6 +45,9 @@ class Channel(Protocol):
                 holds no secret and nothing that the other side wrote.
         """
 
+    async def aclose(self) -> None:
+        """Lets go of what is open; a later `deliver` opens it again."""
+
 
 class ThrottledError(AdapterError):
     """The other side takes nothing now, and said for how long."""

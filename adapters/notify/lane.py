@@ -9,6 +9,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 
 import trio
 from msgspec import structs
@@ -77,7 +78,7 @@ class Lane:
         self.route = route
         self.statistics = LaneStatistics()
         self.breaker = Breaker()
-        self._channel = channel
+        self.channel = channel
         self._chance = chance
         self._name = name
         self._settings = settings or LaneSettings()
@@ -94,7 +95,10 @@ class Lane:
 
     def offer(self, alert: Alert, *, silent: bool) -> None:
         """Takes an alert; never waits."""
-        lost = self._waiting.add(Entry(alert, silent, trio.current_time()))
+        entry = Entry(
+            alert=alert, delivery=self._name(), silent=silent, since_s=trio.current_time()
+        )
+        lost = self._waiting.add(entry)
         self._lose(lost, "too many wait")
         self._more.set()
 
@@ -113,7 +117,7 @@ class Lane:
                 self._waiting.put_back(entries)
 
     def _share(self) -> int:
-        return self._channel.gathers if len(self._waiting) >= GATHERS_FROM else 1
+        return self.channel.gathers if len(self._waiting) >= GATHERS_FROM else 1
 
     def _expire(self) -> None:
         now_s, settings = trio.current_time(), self._settings
@@ -127,8 +131,8 @@ class Lane:
         trouble: Exception | None = None
         handle, ended = None, False
         try:
-            with trio.move_on_after(self._channel.attempt_s) as scope:
-                handle = await self._channel.deliver(message)
+            with trio.move_on_after(self.channel.attempt_s) as scope:
+                handle = await self.channel.deliver(message)
             if scope.cancelled_caught:
                 trouble = AdapterError("no answer in time", system=self.route.name, retry=True)
             ended = True
@@ -152,8 +156,11 @@ class Lane:
     def _message(self, entries: list[Entry]) -> Message:
         late_s = trio.current_time() - min(entry.since_s for entry in entries)
         silent = all(entry.silent for entry in entries)
-        delivery = self._name()
+        delivery = entries[0].delivery
         if len(entries) > 1:
+            # The same ones again have the same name; any other share of what waits has another.
+            names = "".join(entry.delivery for entry in entries)
+            delivery = blake2b(names.encode(), digest_size=16).hexdigest()
             alert = gathered([entry.alert for entry in entries], delivery)
             return Message(alert, delivery, silent, None, late_s)
         alert = entries[0].alert

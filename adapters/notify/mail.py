@@ -88,6 +88,9 @@ class MailChannel:
             raise AdapterError(why, system=_SYSTEM, retry=retry)
         return str(mail["Message-ID"])
 
+    async def aclose(self) -> None:
+        """Nothing is kept open between mails."""
+
     def mail_of(self, message: Message) -> EmailMessage:
         """The mail: the first line is the subject."""
         mail = EmailMessage(policy=SMTP)

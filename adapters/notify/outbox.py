@@ -19,6 +19,8 @@ from engine.alerts import Alert, Level
 from engine.clock import Clock
 from engine.domain.ids import AccountKey
 
+CLOSE_S = 0.5
+"""How long closing the channels may take."""
 KEYS = 8_192
 """Alerts remembered, so that a repeated one is told once."""
 
@@ -84,11 +86,16 @@ class AlertOutbox:
                 lane.offer(alert, silent=loudness is Loudness.SILENT)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Delivers until cancelled."""
-        async with trio.open_nursery() as nursery:
-            for lane in self.lanes:
-                nursery.start_soon(lane.run)
-            task_status.started()
+        """Delivers until cancelled, then closes the channels."""
+        try:
+            async with trio.open_nursery() as nursery:
+                for lane in self.lanes:
+                    nursery.start_soon(lane.run)
+                task_status.started()
+        finally:
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_S):
+                for lane in self.lanes:
+                    await lane.channel.aclose()
 
     async def drain(self, limit_s: float) -> bool:
         """Waits until nothing waits, so long at most; whether that is so."""

@@ -7,7 +7,7 @@ URLs hold the token; it would also follow proxies from the environment.
 import ipaddress
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 
 import httpx
@@ -29,7 +29,8 @@ class Answer:
     """What came back."""
 
     status: int
-    body: bytes
+    body: bytes = field(repr=False)
+    """May repeat what was sent: never shown."""
     retry_after_s: float | None
 
 
@@ -140,11 +141,11 @@ class Poster:
 
 
 async def _read(response: httpx.Response) -> bytes:
-    body = b""
+    """The body; nothing where it is too long. The time that a post may take bounds the reading."""
+    body, length = b"", 0
     async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > ANSWER_BYTES:
-            return b""
+        length += len(chunk)
+        body = body + chunk if length <= ANSWER_BYTES else b""
     return body
 
 

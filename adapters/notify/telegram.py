@@ -59,9 +59,7 @@ class TelegramBot:
         Raises:
             UserError: the token does not look like one, or the server may not be posted to.
         """
-        shown = token.reveal()
-        number, _, rest = shown.partition(b":")
-        if not number.isdigit() or not rest.replace(b"-", b"").replace(b"_", b"").isalnum():
+        if not _is_token(token):
             raise UserError("this is not the token of a Telegram bot", help="123456:ABC...")
         host = api.partition("://")[2].partition("/")[0]
         place = destination(api, (host,), loopback_hosts)
@@ -87,6 +85,11 @@ class TelegramBot:
 
     def _target(self, method: str) -> Secret:
         return Secret(b"/bot" + self._token.reveal() + b"/" + method.encode("ascii"))
+
+
+def _is_token(token: Secret) -> bool:
+    number, _, rest = token.reveal().partition(b":")
+    return number.isdigit() and rest.replace(b"-", b"").replace(b"_", b"").isalnum()
 
 
 def _result(answer: Answer) -> msgspec.Raw:
@@ -146,6 +149,10 @@ class TelegramChannel:
         except (msgspec.DecodeError, ValueError):
             # It was taken; without its number it cannot be edited.
             return None
+
+    async def aclose(self) -> None:
+        """Closes the bot's connections."""
+        await self._bot.aclose()
 
     async def _edited(self, message_id: int, text: str) -> bool:
         arguments = {

@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 from engine.alerts import Alert, Level
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """An alert that waits."""
 
     alert: Alert
-    silent: bool
+    delivery: str
+    """Its name on every try."""
+    silent: bool = False
     since_s: float
     """When its thread began to wait, of a monotonic clock."""
     crashes: int = 0
