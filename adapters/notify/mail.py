@@ -104,7 +104,8 @@ class MailChannel:
         mail["Auto-Submitted"] = "auto-generated"
         if message.alert.level.value == "page":
             mail["X-Priority"] = "1"
-        mail.set_content(message.text)
+        # Not every relay takes eight bits.
+        mail.set_content(message.text, cte="quoted-printable")
         return mail
 
     def _hand_in(self, mail: EmailMessage) -> tuple[str, bool] | None:

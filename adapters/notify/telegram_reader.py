@@ -41,12 +41,13 @@ class _Written(msgspec.Struct):
     date: int
     sender: _User | None = msgspec.field(default=None, name="from")
     text: str = ""
-    forward_origin: msgspec.Raw | None = None
+    forward_origin: dict[str, object] | None = None
 
 
 class _Update(msgspec.Struct):
     update_id: int
-    message: msgspec.Raw | None = None
+    message: msgspec.Raw = msgspec.Raw(b"")
+    """Kept as it came: one that cannot be read stops no other."""
 
 
 class TelegramReader:
@@ -106,7 +107,7 @@ class TelegramReader:
         for update in updates:
             # Past it first: an update that breaks something is not asked for again.
             self._offset = max(self._offset, update.update_id + 1)
-            if update.message is not None:
+            if bytes(update.message):
                 await self._take(update.message)
         return len(updates)
 
