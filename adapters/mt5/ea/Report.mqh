@@ -1,0 +1,474 @@
+// What the account is, as frames: full reports, positions and deals as they change, heartbeats.
+// Positions are compared with what was told last, at every transaction and every heartbeat: what
+// a transaction event missed is found a second later, and the digest is of what was told.
+#ifndef TIDEGATE_REPORT
+#define TIDEGATE_REPORT
+
+#include "Link.mqh"
+
+#define REPORT_ROOM 60000
+#define REPORT_SPECS 512
+#define REPORT_INTENTS 64
+#define DEALS_REMEMBERED 2048
+#define DEALS_OVERLAP_S 60
+
+// POSITION_*; the profit is not compared, it moves with every tick.
+struct PositionRecord
+  {
+   long              identifier;
+   ulong             ticket;
+   string            symbol;
+   int               type;
+   double            volume;
+   double            price_open;
+   double            sl;
+   double            tp;
+   double            swap;
+   double            profit;
+   long              magic;
+   string            comment;
+   int               reason;
+   long              time_msc;
+   long              time_update_msc;
+  };
+
+bool SamePosition(const PositionRecord &a, const PositionRecord &b)
+  {
+   return a.ticket == b.ticket && a.type == b.type && a.volume == b.volume
+          && a.price_open == b.price_open && a.sl == b.sl && a.tp == b.tp && a.swap == b.swap;
+  }
+
+// Every position, by identifier; false where the terminal cannot be believed just now.
+bool ReadPositions(PositionRecord &positions[])
+  {
+   int total = PositionsTotal();
+   ArrayResize(positions, total);
+   for(int i = 0; i < total; i++)
+     {
+      ulong ticket = PositionGetTicket(i);
+      if(ticket == 0)
+         return false;
+      PositionRecord p;
+      p.identifier = PositionGetInteger(POSITION_IDENTIFIER);
+      p.ticket = ticket;
+      p.symbol = PositionGetString(POSITION_SYMBOL);
+      p.type = (int)PositionGetInteger(POSITION_TYPE);
+      p.volume = PositionGetDouble(POSITION_VOLUME);
+      p.price_open = PositionGetDouble(POSITION_PRICE_OPEN);
+      p.sl = PositionGetDouble(POSITION_SL);
+      p.tp = PositionGetDouble(POSITION_TP);
+      p.swap = PositionGetDouble(POSITION_SWAP);
+      p.profit = PositionGetDouble(POSITION_PROFIT);
+      p.magic = PositionGetInteger(POSITION_MAGIC);
+      p.comment = PositionGetString(POSITION_COMMENT);
+      p.reason = (int)PositionGetInteger(POSITION_REASON);
+      p.time_msc = PositionGetInteger(POSITION_TIME_MSC);
+      p.time_update_msc = PositionGetInteger(POSITION_TIME_UPDATE_MSC);
+      if(p.identifier <= 0 || p.symbol == "" || p.volume <= 0.0)
+         return false;
+      // They come nearly in order, so this is cheap.
+      int at = i;
+      while(at > 0 && positions[at - 1].identifier > p.identifier)
+        {
+         positions[at] = positions[at - 1];
+         at--;
+        }
+      positions[at] = p;
+     }
+   // Margin without anything that could bind it: the lists have not been loaded yet.
+   if(total == 0 && OrdersTotal() == 0 && AccountInfoDouble(ACCOUNT_MARGIN) > 0.0)
+      return false;
+   return PositionsTotal() == total;
+  }
+
+string PositionDigest(const PositionRecord &positions[])
+  {
+   string text = "";
+   for(int i = 0; i < ArraySize(positions); i++)
+     {
+      long units = (long)(positions[i].volume * 100000000.0 + 0.5);
+      text += IntegerToString(positions[i].identifier) + ":";
+      text += IntegerToString(positions[i].type) + ":" + IntegerToString(units) + ";";
+     }
+   return Fnv64(text);
+  }
+
+string PositionJson(const PositionRecord &p)
+  {
+   string json = "{\"identifier\":" + IntegerToString(p.identifier);
+   json += ",\"ticket\":" + IntegerToString((long)p.ticket);
+   json += ",\"symbol\":" + JsonQuote(p.symbol) + ",\"type\":" + IntegerToString(p.type);
+   json += ",\"volume\":" + JsonNumber(p.volume);
+   json += ",\"price_open\":" + JsonNumber(p.price_open);
+   json += ",\"sl\":" + JsonNumber(p.sl) + ",\"tp\":" + JsonNumber(p.tp);
+   json += ",\"swap\":" + JsonNumber(p.swap) + ",\"profit\":" + JsonNumber(p.profit);
+   json += ",\"magic\":" + IntegerToString(p.magic) + ",\"comment\":" + JsonQuote(p.comment);
+   json += ",\"reason\":" + IntegerToString(p.reason);
+   json += ",\"time_msc\":" + IntegerToString(p.time_msc);
+   return json + ",\"time_update_msc\":" + IntegerToString(p.time_update_msc) + "}";
+  }
+
+// The selected order.
+string OrderJson(const ulong ticket)
+  {
+   string json = "{\"ticket\":" + IntegerToString((long)ticket);
+   json += ",\"symbol\":" + JsonQuote(OrderGetString(ORDER_SYMBOL));
+   json += ",\"type\":" + IntegerToString(OrderGetInteger(ORDER_TYPE));
+   json += ",\"volume_current\":" + JsonNumber(OrderGetDouble(ORDER_VOLUME_CURRENT));
+   json += ",\"price_open\":" + JsonNumber(OrderGetDouble(ORDER_PRICE_OPEN));
+   json += ",\"volume_initial\":" + JsonNumber(OrderGetDouble(ORDER_VOLUME_INITIAL));
+   json += ",\"sl\":" + JsonNumber(OrderGetDouble(ORDER_SL));
+   json += ",\"tp\":" + JsonNumber(OrderGetDouble(ORDER_TP));
+   json += ",\"state\":" + IntegerToString(OrderGetInteger(ORDER_STATE));
+   json += ",\"magic\":" + IntegerToString(OrderGetInteger(ORDER_MAGIC));
+   json += ",\"comment\":" + JsonQuote(OrderGetString(ORDER_COMMENT));
+   json += ",\"position_id\":" + IntegerToString(OrderGetInteger(ORDER_POSITION_ID));
+   long setup_msc = OrderGetInteger(ORDER_TIME_SETUP_MSC);
+   return json + ",\"time_setup_msc\":" + IntegerToString(setup_msc) + "}";
+  }
+
+// A deal that is in the selected history.
+string DealJson(const ulong ticket)
+  {
+   string json = "\"deal\":{\"ticket\":" + IntegerToString((long)ticket);
+   json += ",\"order\":" + IntegerToString(HistoryDealGetInteger(ticket, DEAL_ORDER));
+   long position = HistoryDealGetInteger(ticket, DEAL_POSITION_ID);
+   json += ",\"position_id\":" + IntegerToString(position);
+   json += ",\"symbol\":" + JsonQuote(HistoryDealGetString(ticket, DEAL_SYMBOL));
+   json += ",\"type\":" + IntegerToString(HistoryDealGetInteger(ticket, DEAL_TYPE));
+   json += ",\"entry\":" + IntegerToString(HistoryDealGetInteger(ticket, DEAL_ENTRY));
+   json += ",\"volume\":" + JsonNumber(HistoryDealGetDouble(ticket, DEAL_VOLUME));
+   json += ",\"price\":" + JsonNumber(HistoryDealGetDouble(ticket, DEAL_PRICE));
+   json += ",\"profit\":" + JsonNumber(HistoryDealGetDouble(ticket, DEAL_PROFIT));
+   json += ",\"swap\":" + JsonNumber(HistoryDealGetDouble(ticket, DEAL_SWAP));
+   json += ",\"commission\":" + JsonNumber(HistoryDealGetDouble(ticket, DEAL_COMMISSION));
+   json += ",\"fee\":" + JsonNumber(HistoryDealGetDouble(ticket, DEAL_FEE));
+   json += ",\"magic\":" + IntegerToString(HistoryDealGetInteger(ticket, DEAL_MAGIC));
+   json += ",\"comment\":" + JsonQuote(HistoryDealGetString(ticket, DEAL_COMMENT));
+   json += ",\"reason\":" + IntegerToString(HistoryDealGetInteger(ticket, DEAL_REASON));
+   long time_msc = HistoryDealGetInteger(ticket, DEAL_TIME_MSC);
+   return json + ",\"time_msc\":" + IntegerToString(time_msc) + "}";
+  }
+
+string SpecJson(const string name)
+  {
+   string json = "{\"name\":" + JsonQuote(name);
+   json += ",\"digits\":" + IntegerToString(SymbolInfoInteger(name, SYMBOL_DIGITS));
+   double contract_size = SymbolInfoDouble(name, SYMBOL_TRADE_CONTRACT_SIZE);
+   json += ",\"trade_contract_size\":" + JsonNumber(contract_size);
+   long calc_mode = SymbolInfoInteger(name, SYMBOL_TRADE_CALC_MODE);
+   json += ",\"trade_calc_mode\":" + IntegerToString(calc_mode);
+   json += ",\"currency_base\":" + JsonQuote(SymbolInfoString(name, SYMBOL_CURRENCY_BASE));
+   json += ",\"currency_profit\":" + JsonQuote(SymbolInfoString(name, SYMBOL_CURRENCY_PROFIT));
+   json += ",\"currency_margin\":" + JsonQuote(SymbolInfoString(name, SYMBOL_CURRENCY_MARGIN));
+   json += ",\"trade_tick_size\":" + JsonNumber(SymbolInfoDouble(name, SYMBOL_TRADE_TICK_SIZE));
+   double tick_value = SymbolInfoDouble(name, SYMBOL_TRADE_TICK_VALUE);
+   json += ",\"trade_tick_value\":" + JsonNumber(tick_value);
+   json += ",\"volume_min\":" + JsonNumber(SymbolInfoDouble(name, SYMBOL_VOLUME_MIN));
+   json += ",\"volume_max\":" + JsonNumber(SymbolInfoDouble(name, SYMBOL_VOLUME_MAX));
+   json += ",\"volume_step\":" + JsonNumber(SymbolInfoDouble(name, SYMBOL_VOLUME_STEP));
+   json += ",\"filling_mode\":" + IntegerToString(SymbolInfoInteger(name, SYMBOL_FILLING_MODE));
+   json += ",\"trade_mode\":" + IntegerToString(SymbolInfoInteger(name, SYMBOL_TRADE_MODE));
+   long stops_level = SymbolInfoInteger(name, SYMBOL_TRADE_STOPS_LEVEL);
+   return json + ",\"trade_stops_level\":" + IntegerToString(stops_level) + "}";
+  }
+
+string IntentJson(const Intent &intent)
+  {
+   string json = "{\"intent_id\":" + JsonQuote(intent.id);
+   json += ",\"epoch\":" + IntegerToString(intent.epoch);
+   json += ",\"retcode\":" + IntegerToString(intent.retcode);
+   json += ",\"deal\":" + IntegerToString((long)intent.deal);
+   json += ",\"order\":" + IntegerToString((long)intent.order);
+   json += ",\"volume\":" + JsonNumber(intent.volume);
+   return json + ",\"price\":" + JsonNumber(intent.price) + "}";
+  }
+
+string AccountJson()
+  {
+   double margin = AccountInfoDouble(ACCOUNT_MARGIN);
+   string json = "\"account\":{\"balance\":" + JsonNumber(AccountInfoDouble(ACCOUNT_BALANCE));
+   json += ",\"credit\":" + JsonNumber(AccountInfoDouble(ACCOUNT_CREDIT));
+   json += ",\"equity\":" + JsonNumber(AccountInfoDouble(ACCOUNT_EQUITY));
+   json += ",\"margin\":" + JsonNumber(margin);
+   json += ",\"profit\":" + JsonNumber(AccountInfoDouble(ACCOUNT_PROFIT));
+   if(margin > 0.0)
+      json += ",\"margin_level\":" + JsonNumber(AccountInfoDouble(ACCOUNT_MARGIN_LEVEL));
+   bool allowed = AccountInfoInteger(ACCOUNT_TRADE_ALLOWED) != 0
+                  && AccountInfoInteger(ACCOUNT_TRADE_EXPERT) != 0
+                  && TerminalInfoInteger(TERMINAL_TRADE_ALLOWED) != 0
+                  && MQLInfoInteger(MQL_TRADE_ALLOWED) != 0;
+   return json + ",\"trade_allowed\":" + JsonBool(allowed) + "}";
+  }
+
+void AddOnce(const string name, string &names[])
+  {
+   for(int i = 0; i < ArraySize(names); i++)
+      if(names[i] == name)
+         return;
+   int count = ArraySize(names);
+   ArrayResize(names, count + 1, 64);
+   names[count] = name;
+  }
+
+class Teller
+  {
+private:
+   PositionRecord    m_told[];
+   ulong             m_deals[];
+   int               m_deals_at;
+   long              m_deals_from_s;
+   bool              m_deals_pending;
+   int               m_offset_s;
+   string            m_records[];
+   int               m_sections[];
+
+   void              Add(const int section, const string json)
+     {
+      int count = ArraySize(m_records);
+      ArrayResize(m_records, count + 1, 256);
+      ArrayResize(m_sections, count + 1, 256);
+      m_records[count] = json;
+      m_sections[count] = section;
+     }
+
+   void              TellPosition(Link &to, const string change, const PositionRecord &p)
+     {
+      string body = "\"change\":\"" + change + "\",\"position\":" + PositionJson(p);
+      to.Tell("p", body);
+     }
+
+   void              Replace(const PositionRecord &positions[])
+     {
+      int count = ArraySize(positions);
+      ArrayResize(m_told, count, 64);
+      for(int i = 0; i < count; i++)
+         m_told[i] = positions[i];
+     }
+
+   // The records from one cut to the next, by section.
+   string            Sections(const int from, const int until)
+     {
+      string json = "";
+      for(int section = 0; section < 4; section++)
+        {
+         string name = section == 0 ? "positions" : "orders";
+         if(section >= 2)
+            name = section == 2 ? "specs" : "recent_intents";
+         string list = "";
+         for(int i = from; i < until; i++)
+            if(m_sections[i] == section)
+               list += (list == "" ? "" : ",") + m_records[i];
+         json += ",\"" + name + "\":[" + list + "]";
+        }
+      return json;
+     }
+
+   bool              AddOrders(string &names[])
+     {
+      int total = OrdersTotal();
+      for(int i = 0; i < total; i++)
+        {
+         ulong ticket = OrderGetTicket(i);
+         if(ticket == 0)
+            return false;
+         AddOnce(OrderGetString(ORDER_SYMBOL), names);
+         Add(1, OrderJson(ticket));
+        }
+      return OrdersTotal() == total;
+     }
+
+   void              AddSpecs(string &names[])
+     {
+      int total = SymbolsTotal(true);
+      for(int i = 0; i < total && ArraySize(names) < REPORT_SPECS; i++)
+         AddOnce(SymbolName(i, true), names);
+      for(int i = 0; i < ArraySize(names); i++)
+         Add(2, SpecJson(names[i]));
+     }
+
+   bool              WasTold(const ulong ticket)
+     {
+      for(int i = ArraySize(m_deals) - 1; i >= 0; i--)
+         if(m_deals[i] == ticket)
+            return true;
+      return false;
+     }
+
+   void              Remember(const ulong ticket)
+     {
+      if(ArraySize(m_deals) < DEALS_REMEMBERED)
+        {
+         ArrayResize(m_deals, ArraySize(m_deals) + 1, 256);
+         m_deals[ArraySize(m_deals) - 1] = ticket;
+         return;
+        }
+      m_deals[m_deals_at] = ticket;
+      m_deals_at = (m_deals_at + 1) % DEALS_REMEMBERED;
+     }
+
+public:
+                     Teller()
+     {
+      m_deals_at = 0;
+      m_deals_from_s = 0;
+      m_deals_pending = true;
+      m_offset_s = 0;
+     }
+
+   // From which deal on: what the engine had when the terminal was last up, else from now on.
+   void              Start(Journal &journal)
+     {
+      if(journal.DealsMsc() > 0)
+        {
+         m_deals_from_s = journal.DealsMsc() / 1000;
+         return;
+        }
+      m_deals_from_s = (long)TimeTradeServer();
+      long from = m_deals_from_s - DEALS_OVERLAP_S;
+      if(HistorySelect((datetime)from, (datetime)(m_deals_from_s + 86400)))
+         for(int i = 0; i < HistoryDealsTotal(); i++)
+            Remember(HistoryDealGetTicket(i));
+     }
+
+   // `s`, in as many parts as it needs. `believed`: the terminal has been at the broker's server
+   // long enough for its lists to be whole.
+   void              TellReport(Link &to, Journal &journal, string &wanted[], const bool believed)
+     {
+      ArrayResize(m_records, 0);
+      ArrayResize(m_sections, 0);
+      PositionRecord positions[];
+      bool complete = ReadPositions(positions) && believed;
+      string names[];
+      for(int i = 0; complete && i < ArraySize(positions); i++)
+        {
+         AddOnce(positions[i].symbol, names);
+         Add(0, PositionJson(positions[i]));
+        }
+      complete = AddOrders(names) && complete;
+      for(int i = 0; i < ArraySize(wanted); i++)
+         if(SymbolSelect(wanted[i], true))
+            AddOnce(wanted[i], names);
+      AddSpecs(names);
+      for(int back = 0; back < MathMin(journal.IntentCount(), REPORT_INTENTS); back++)
+        {
+         Intent intent;
+         journal.Recent(back, intent);
+         Add(3, IntentJson(intent));
+        }
+      int cuts[];
+      int used = 0;
+      int count = ArraySize(m_records);
+      for(int i = 0; i < count; i++)
+        {
+         int size = StringLen(m_records[i]) + 1;
+         if(used + size > REPORT_ROOM)
+           {
+            ArrayResize(cuts, ArraySize(cuts) + 1);
+            cuts[ArraySize(cuts) - 1] = i;
+            used = 0;
+           }
+         used += size;
+        }
+      ArrayResize(cuts, ArraySize(cuts) + 1);
+      cuts[ArraySize(cuts) - 1] = count;
+      m_offset_s = g_clock.GmtOffsetS();
+      int start = 0;
+      for(int part = 0; part < ArraySize(cuts) && to.IsUp(); part++)
+        {
+         string body = "\"part\":" + IntegerToString(part + 1);
+         body += ",\"parts\":" + IntegerToString(ArraySize(cuts));
+         body += ",\"complete\":" + JsonBool(complete);
+         body += ",\"gmt_offset_s\":" + IntegerToString(m_offset_s);
+         if(part == 0)
+            body += "," + AccountJson() + ",\"floor\":" + JsonNumber(journal.Floor());
+         to.Tell("s", body + Sections(start, cuts[part]));
+         start = cuts[part];
+        }
+      if(complete)
+         Replace(positions);
+     }
+
+   // `p` for everything that differs from what was told; false where the list cannot be read.
+   bool              TellPositions(Link &to)
+     {
+      PositionRecord now[];
+      if(!ReadPositions(now))
+         return false;
+      int i = 0;
+      int k = 0;
+      while(i < ArraySize(m_told) || k < ArraySize(now))
+        {
+         bool only_told = k >= ArraySize(now);
+         bool only_now = i >= ArraySize(m_told);
+         if(!only_told && !only_now)
+           {
+            only_told = m_told[i].identifier < now[k].identifier;
+            only_now = m_told[i].identifier > now[k].identifier;
+           }
+         if(only_told)
+            TellPosition(to, "closed", m_told[i]);
+         else if(only_now)
+            TellPosition(to, "opened", now[k]);
+         else if(!SamePosition(m_told[i], now[k]))
+            TellPosition(to, "changed", now[k]);
+         if(!only_now)
+            i++;
+         if(!only_told)
+            k++;
+        }
+      Replace(now);
+      return true;
+     }
+
+   void              ExpectDeals() { m_deals_pending = true; }
+   bool              ExpectsDeals() { return m_deals_pending; }
+
+   // `d` for every deal of the history that was not told yet. Costs a query of the history since
+   // the last one that was told. `awaited`: the ticket of a transaction, 0 for none; it stays
+   // expected until the history has it.
+   void              TellDeals(Link &to, const ulong awaited)
+     {
+      long until_s = (long)TimeTradeServer() + 86400;
+      if(!HistorySelect((datetime)(m_deals_from_s - DEALS_OVERLAP_S), (datetime)until_s))
+         return;
+      int total = HistoryDealsTotal();
+      m_deals_pending = false;
+      for(int i = 0; i < total; i++)
+        {
+         ulong ticket = HistoryDealGetTicket(i);
+         if(ticket == 0)
+           {
+            m_deals_pending = true;
+            continue;
+           }
+         if(WasTold(ticket))
+            continue;
+         long time_msc = HistoryDealGetInteger(ticket, DEAL_TIME_MSC);
+         to.TellKept("d", DealJson(ticket), time_msc);
+         Remember(ticket);
+         m_deals_from_s = MathMax(m_deals_from_s, time_msc / 1000);
+        }
+      if(awaited != 0 && !WasTold(awaited))
+         m_deals_pending = true;
+     }
+
+   // `b`; the digest is of what TellPositions told just before.
+   void              TellBeat(Link &to)
+     {
+      string body = "\"balance\":" + JsonNumber(AccountInfoDouble(ACCOUNT_BALANCE));
+      body += ",\"credit\":" + JsonNumber(AccountInfoDouble(ACCOUNT_CREDIT));
+      body += ",\"equity\":" + JsonNumber(AccountInfoDouble(ACCOUNT_EQUITY));
+      body += ",\"margin\":" + JsonNumber(AccountInfoDouble(ACCOUNT_MARGIN));
+      body += ",\"digest\":\"" + PositionDigest(m_told) + "\"";
+      int offset_s = g_clock.GmtOffsetS();
+      if(offset_s != m_offset_s)
+        {
+         m_offset_s = offset_s;
+         body += ",\"gmt_offset_s\":" + IntegerToString(offset_s);
+        }
+      to.Tell("b", body);
+     }
+  };
+
+#endif
