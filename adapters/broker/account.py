@@ -86,14 +86,20 @@ class BrokerAccount:
         floating = sum(self.profit_minor(p) + p.swap_minor for p in self.held())
         return self.balance_minor + self.credit_minor + floating
 
-    def margin_minor(self, extra: Position | None = None, order: Resting | None = None) -> int:
-        """Margin of everything open and resting; with a position or an order more where given.
+    def margin_minor(
+        self, extra: Position | None = None, order: Resting | None = None, without: int = 0
+    ) -> int:
+        """Margin of everything open and resting.
+
+        With a position or an order more, or without the order of a ticket, where given.
 
         Raises:
             KeyError: nothing turns a margin currency into the account's.
         """
         positions = [*self.held(), *([extra] if extra is not None else [])]
-        orders = [*self.orders.values(), *([order] if order is not None else [])]
+        orders = [o for ticket, o in self.orders.items() if ticket != without]
+        if order is not None:
+            orders.append(order)
         return margin_minor(
             self.valued,
             self.terms.leverage,

@@ -37,6 +37,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """From a request to its execution: drawn evenly between the two."""
     slippage_points: float = 0.0
     """Standard deviation of a fill from the quote."""
+    fault_rates: dict[Fault, float] = {}
+    """Chance of each fault at each occasion for it, beside those that are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class TradeServer:
         self.settings = settings or ServerSettings()
         self.streams = Streams(seed)
         self.market = ServerMarket(symbols, gmt_offset_s)
-        self.faults = Faults(self.streams)
+        self.faults = Faults(self.streams, self.settings.fault_rates)
         self.accounts: dict[int, BrokerAccount] = {}
         self.on_queued: Callable[[], None] = lambda: None
         """Called when a request is on its way: `next_due_msc` may be earlier than before."""

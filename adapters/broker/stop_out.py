@@ -49,12 +49,11 @@ def stop_out(account: BrokerAccount, close: Callable[[Held], None], utc_msc: int
 
 
 def _without(account: BrokerAccount, ticket: int) -> int:
-    """The margin without this order."""
-    order = account.orders.pop(ticket)
+    """The margin without this order; 0 where a quote it needs is missing."""
     try:
-        return account.shown_margin_minor()
-    finally:
-        account.orders[ticket] = order
+        return account.margin_minor(without=ticket)
+    except KeyError:
+        return 0
 
 
 def _result(account: BrokerAccount, held: Held) -> int:
