@@ -3,7 +3,6 @@
 #property copyright "The Tidegate developers. Apache License 2.0"
 #property link      "docs/expert-advisor.md"
 #property version   "1.00"
-#property strict
 #property description "Reports an account to a Tidegate engine and closes what it is told to close."
 
 #include "Commands.mqh"

@@ -349,8 +349,8 @@ inline int CryptEncode(ENUM_CRYPT_METHOD, const array<uchar> &bytes, const array
   return int(size);
 }
 
-// Sockets. A port of TLS_BY_ITSELF stands for 443. CA_FILE is the terminal's certificate store;
-// without it every certificate is taken, and the pin alone decides.
+// Sockets. PORT_443 is where connections to port 443 really go. CA_FILE is the terminal's
+// certificate store; without it every certificate is taken, and the pin alone decides.
 
 struct Wire {
   int number = -1;
@@ -384,6 +384,7 @@ inline void SocketClose(int socket) {
   if (wire.number >= 0) close(wire.number);
 }
 inline bool Handshake(Wire &wire) {
+  if (wire.tls) std::abort();  // a terminal would answer with an error
   wire.tls = SSL_new(ClientContext());
   SSL_set_fd(wire.tls, wire.number);
   if (SSL_connect(wire.tls) != 1) {
@@ -392,6 +393,7 @@ inline bool Handshake(Wire &wire) {
     return false;
   }
   fcntl(wire.number, F_SETFL, O_NONBLOCK);
+  std::printf("tls\n");
   return true;
 }
 inline bool SocketConnect(int socket, const string host, uint port, uint) {
@@ -399,7 +401,9 @@ inline bool SocketConnect(int socket, const string host, uint port, uint) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo *found = nullptr;
-  if (getaddrinfo(host.utf8().c_str(), std::to_string(port).c_str(), &hints, &found) != 0) {
+  const char *elsewhere = port == 443 ? std::getenv("PORT_443") : nullptr;
+  std::string service = elsewhere ? elsewhere : std::to_string(port);
+  if (getaddrinfo(host.utf8().c_str(), service.c_str(), &hints, &found) != 0) {
     last_error = 5272;
     return false;
   }

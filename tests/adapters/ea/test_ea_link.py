@@ -13,7 +13,7 @@ from tests.adapters.ea import expert
 from tests.adapters.ea.ea_world import opened
 from tests.adapters.ea.expert import WHY_NOT, running
 from tests.adapters.mt5.link_house import LONG_S
-from tests.adapters.mt5.link_samples import ACCOUNT
+from tests.adapters.mt5.link_samples import ACCOUNT, KEY
 
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 
@@ -54,6 +54,23 @@ async def test_the_expert_proves_its_key_and_reports_the_whole_account(
         assert {spec.name for spec in report.specs} == {"EURUSD", "USDJPY"}
         await world.sink.until("heartbeat", 3)
         assert world.house.gateway.statistics().reports_needed == {}
+
+
+async def test_on_port_443_the_terminal_negotiates_tls_by_itself(
+    program: Path, tmp_path: Path
+) -> None:
+    async with (
+        opened(program, tmp_path) as world,
+        world.terminal(ENGINE="127.0.0.1:443", PORT_443=str(world.house.port)) as run,
+    ):
+        assert run.count("tls") == 1
+
+
+async def test_the_key_may_lie_in_a_file(program: Path, tmp_path: Path) -> None:
+    (tmp_path / "Tidegate").mkdir()
+    (tmp_path / "Tidegate" / "terminal.key").write_text(f" {KEY.reveal().hex()} \r\n")
+    async with opened(program, tmp_path) as world, world.terminal(TERMINAL_KEY=""):
+        assert len(world.sink.of("linked")) == 1
 
 
 async def test_a_wrong_key_is_refused_and_not_tried_again_at_once(

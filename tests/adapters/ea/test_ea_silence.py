@@ -39,6 +39,23 @@ async def test_a_cut_link_comes_back_in_its_session_and_loses_no_deal(
         assert tickets[2] != first
 
 
+async def test_a_deal_made_while_the_expert_was_off_is_told_when_it_is_back(
+    program: Path, tmp_path: Path
+) -> None:
+    async with opened(program, tmp_path) as world:
+        async with world.terminal() as run:
+            await run.tell("deposit 100")
+            await world.sink.until("deal")
+            journal = tmp_path / "Tidegate" / "Demo-1_1001.journal"
+            with trio.fail_after(LONG_S):
+                while "\nD|" not in journal.read_text():
+                    await trio.sleep(0.01)
+            run.kill()
+        await world.sink.until("unlinked")
+        async with world.terminal("lose", "deposit 200"):
+            assert len(await world.sink.until("deal", 2)) == 2
+
+
 async def test_an_engine_that_is_away_is_tried_with_growing_pauses(
     program: Path, tmp_path: Path
 ) -> None:
