@@ -51,6 +51,7 @@ class WriterThread:
         self._queue: SimpleQueue[Waiting] = SimpleQueue()
         self._token = trio.lowlevel.current_trio_token()
         self._opening = Waiting(None)
+        self._in_hand: list[Waiting] = []
         self.failure: str | None = None
         """Why the journal ended; None while it works."""
 
@@ -71,29 +72,47 @@ class WriterThread:
         self._queue.put(waiting)
 
     def _run(self) -> None:
-        last = self._opening
+        last, opened = self._opening, False
         try:
             with owned(self._path):
-                last = self._serve(self._open())
-        except Exception as error:  # noqa: BLE001  raised again in the caller's thread
-            last.error = error
+                store = self._open()
+                opened = True
+                self._answer([self._opening])
+                last = self._serve(store)
+        except Exception as error:  # noqa: BLE001  told to whoever waits
+            if opened:
+                last = self._refuse_all(error)
+            else:
+                self._opening.error = error
         self._answer([last])  # only now: whoever opens the journal next finds it free
 
     def _serve(self, store: Store) -> Waiting:
         """Answers until the word to stop, which is returned; the store is closed then."""
-        self._answer([self._opening])
         stopping = None
         while stopping is None:
             appends, questions, stopping = self._taken()
+            last = [] if stopping is None else [stopping]
+            self._in_hand = [*last, *appends, *questions]
             self._commit(store, appends)
             for question in questions:
                 self._ask(store, question)
             self._guarded(store.checkpoint_if_due)
+            self._in_hand = last
         self._guarded(lambda: store.close(sound=True))
         if self.failure is not None:
             with suppress(apsw.Error):
                 store.close(sound=False)
         return stopping
+
+    def _refuse_all(self, error: Exception) -> Waiting:
+        """After a fault of this file's own: nobody may be left waiting for ever."""
+        self.failure = f"the journal {self._path} failed: {type(error).__name__}: {error}"
+        waiting = self._in_hand.pop() if self._in_hand else self._queue.get()
+        while waiting.work is not None:
+            waiting.error = JournalError(self.failure)
+            self._answer([waiting])
+            waiting = self._in_hand.pop() if self._in_hand else self._queue.get()
+        return waiting
 
     def _open(self) -> Store:
         refuse_marked(self._path)

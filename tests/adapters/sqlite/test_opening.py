@@ -13,6 +13,7 @@ from adapters.sqlite.journal import SqliteEpochs, SqliteJournal, open_journal
 from adapters.sqlite.marker import marker_of
 from adapters.sqlite.store import Store
 from adapters.sqlite.verification import verify
+from adapters.sqlite.writer import WriterThread
 from engine.errors import JournalError, UserError
 from engine.kept import KeptState
 from tests.adapters.sqlite.workload import KEYS, halted
@@ -223,6 +224,39 @@ async def test_another_writer_stops_the_journal_without_blaming_the_disk(tmp_pat
     with pytest.raises(JournalError, match="a gap or a repeat"):
         await overtaken(tmp_path / "journal.db")
     assert not marker_of(tmp_path / "journal.db").exists()
+
+
+@pytest.mark.parametrize("step", ["_commit", "_guarded"])
+async def test_a_fault_of_the_writer_itself_leaves_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def broken(self: WriterThread, *work: object) -> None:
+        raise ZeroDivisionError("planted")
+
+    async def work() -> None:
+        async with open_journal(tmp_path / "journal.db") as journal:
+            monkeypatch.setattr(WriterThread, step, broken)
+            for seq in (1, 2):
+                with pytest.raises(JournalError, match="planted"):
+                    await journal.append(KEYS[0], [halted(seq)])
+
+    with pytest.raises(JournalError, match="planted"), trio.fail_after(20):
+        await work()
+
+
+async def test_a_fault_at_the_last_moment_leaves_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: WriterThread, work: object) -> None:
+        raise ZeroDivisionError("planted")
+
+    async def work() -> None:
+        async with open_journal(tmp_path / "journal.db") as journal:
+            await journal.append(KEYS[0], [halted(1)])
+            monkeypatch.setattr(WriterThread, "_guarded", broken)
+
+    with pytest.raises(JournalError, match="planted"), trio.fail_after(20):
+        await work()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
