@@ -5,7 +5,7 @@ confirmed by newer reports (at once where a deal proves it), resolved. It is nev
 a report that shows it gone ends it. The live link does not call this yet.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 
 import msgspec
@@ -68,6 +68,7 @@ ABOUT_POSITIONS = frozenset({Kind.UNEXPECTED, Kind.DUPLICATE_FILL, Kind.SIDE})
 """Kinds that name a position nobody means to hold as it is: the ones that `close` can act on."""
 ABOUT_MONEY = frozenset({Kind.BALANCE_RESIDUAL, Kind.EQUITY_RESIDUAL})
 """Judged at every heartbeat; all others by full reports and deals."""
+_ABOUT_INTENTS = frozenset({Kind.MISSING, Kind.VOLUME, Kind.PARTIAL_FILL, Kind.ENTRY_SLIPPAGE})
 NOT_ADOPTABLE = frozenset({Kind.EQUITY_RESIDUAL, Kind.STALE_TERMINAL})
 """There is nothing to believe instead."""
 
@@ -129,8 +130,12 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> tuple[Kind, int | None, str | None, str]:
-        """What makes it the same discrepancy as another sighting: all but the values."""
-        return (self.kind, self.position_id, self.intent_id, self.subject)
+        """What makes it the same discrepancy as another sighting: all but the values.
+
+        What is about an intent as a whole stays the same whichever positions are left of it.
+        """
+        position = None if self.kind in _ABOUT_INTENTS else self.position_id
+        return (self.kind, position, self.intent_id, self.subject)
 
 
 class Discrepancy(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,12 +187,12 @@ def turn(
     rows: Iterable[Discrepancy],
     findings: Iterable[Finding],
     at_msc: int,
-    judged: Collection[Kind],
+    judged: Callable[[Finding], bool],
     policies: Policies,
 ) -> Turn:
-    """The rows after a report that judged these kinds: those of them it does not show are resolved.
+    """The rows after a report: those that it judged and does not show are resolved.
 
-    Kinds that were not judged stay as they are: a heartbeat says nothing of positions.
+    What was not judged stays as it is: a heartbeat says nothing of positions.
     """
     seen = {found.key: found for found in findings}
     kept: list[Discrepancy] = []
@@ -195,7 +200,7 @@ def turn(
     for row in rows:
         found = seen.pop(row.finding.key, None)
         if found is None:
-            if row.kind in judged:
+            if judged(row.finding):
                 changed.append(replace(row, state=State.RESOLVED))
             else:
                 kept.append(row)

@@ -15,9 +15,12 @@ from engine.domain.assignment import least_cost
 from engine.domain.instruments import Instrument
 from engine.domain.intents import Intent
 from engine.domain.positions import Side
-from engine.domain.reports import PositionReport
+from engine.domain.reports import PositionReport, SpecReport
 
 _GOLD_PIP = 0.10
+_USUAL_STEP = 0.01
+_FX_CALC_MODES = (0, 5)
+"""SYMBOL_CALC_MODE_FOREX and _FOREX_NO_LEVERAGE."""
 _CLOSE_ENOUGH = 1e-6
 """Of a pip: prices are doubles, and so is their distance."""
 _SCALE = 1_000_000
@@ -86,17 +89,28 @@ def pip_size(instrument: Instrument) -> float:
     """
     if instrument.pip_size is not None:
         return instrument.pip_size
-    if instrument.base_currency.upper() == "XAU" or instrument.symbol.upper().startswith("XAU"):
-        return _GOLD_PIP
-    if instrument.is_fx and instrument.digits not in (3, 5):
-        return instrument.point
-    return float(10 ** (1 - instrument.digits))
+    return _pip(
+        instrument.symbol, instrument.base_currency, instrument.digits, is_fx=instrument.is_fx
+    )
 
 
 def tolerances_of(instrument: Instrument, match_pips: float | None = None) -> Tolerances:
     """An instrument's tolerances; `match_pips` is the account's, where its book says."""
     known = Tolerances(pip=pip_size(instrument), volume_step=instrument.volume_step)
     return known if match_pips is None else msgspec.structs.replace(known, match_pips=match_pips)
+
+
+def tolerances_by_spec(spec: SpecReport) -> Tolerances:
+    """Those of a symbol that no book has, by what the terminal says of it."""
+    is_fx = spec.trade_calc_mode in _FX_CALC_MODES
+    pip = _pip(spec.name, spec.currency_base, spec.digits, is_fx=is_fx)
+    return Tolerances(pip=pip, volume_step=spec.volume_step or _USUAL_STEP)
+
+
+def _pip(symbol: str, base_currency: str, digits: int, *, is_fx: bool) -> float:
+    if base_currency.upper() == "XAU" or symbol.upper().startswith("XAU"):
+        return _GOLD_PIP
+    return float(10 ** -(digits if is_fx and digits not in (3, 5) else digits - 1))
 
 
 def names_of(aliases: Mapping[str, str]) -> Callable[[str], str]:

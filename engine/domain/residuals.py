@@ -26,8 +26,11 @@ _KEPT = 4096
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     """Balance and credit as the deals make them, in minor units, since a report that was right."""
 
-    balance_minor: int
-    credit_minor: int
+    balance_minor: int = 0
+    credit_minor: int = 0
+    is_anchored: bool = False
+    """Whether there was a report to start from. Before it deals are only remembered as booked: the
+    first report has them in its balance."""
     booked: frozenset[int] = frozenset()
     """Tickets of the deals in it, so that one sent again counts once."""
     booked_below: int = 0
@@ -48,15 +51,6 @@ class Residual(msgspec.Struct, frozen=True):
         return not self.balance_minor and not self.credit_minor
 
 
-def opened(report: AccountReport | Heartbeat, deals: Iterable[DealReport], digits: int) -> Ledger:
-    """The ledger that starts at a report; deals that came before or with it are in its balance."""
-    return Ledger(
-        balance_minor=minor(report.balance, digits),
-        credit_minor=minor(report.credit, digits),
-        booked=frozenset(deal.ticket for deal in deals),
-    )
-
-
 def fresh(ledger: Ledger, deals: Iterable[DealReport]) -> tuple[DealReport, ...]:
     """The deals that are not booked yet, each once, by ticket."""
     by_ticket = {deal.ticket: deal for deal in deals}
@@ -72,6 +66,8 @@ def booked(
 ) -> Ledger:
     """The ledger after deals; those it has already change nothing.
 
+    A ledger without a report to start from takes note of them only.
+
     Args:
         digits: of the account currency; each amount of a deal is rounded by itself.
         bonus_is_credit: whether this broker books BONUS to the credit: known only by asking it.
@@ -82,6 +78,8 @@ def booked(
     for deal in fresh(ledger, deals):
         total = total_minor(deal, digits)
         tickets.add(deal.ticket)
+        if not ledger.is_anchored:
+            continue
         if moves_credit(deal.type, bonus_is_credit=bonus_is_credit):
             credit += total
             continue
@@ -92,6 +90,7 @@ def booked(
     return Ledger(
         balance_minor=balance,
         credit_minor=credit,
+        is_anchored=ledger.is_anchored,
         booked=frozenset(kept),
         booked_below=kept[0] if len(tickets) > _KEPT else ledger.booked_below,
         unlisted=tuple(unlisted),
@@ -118,7 +117,8 @@ def moves_credit(deal_type: int, *, bonus_is_credit: bool = False) -> bool:
 def money_residual(ledger: Ledger, report: AccountReport | Heartbeat, digits: int) -> Residual:
     """What the report has more than the ledger.
 
-    Only a report taken after the last deal booked is fair: a deal moves the ledger at once.
+    The ledger must be anchored. Only a report taken after the last deal booked is fair: a deal
+    moves the ledger at once.
     """
     return Residual(
         minor(report.balance, digits) - ledger.balance_minor,
@@ -127,11 +127,15 @@ def money_residual(ledger: Ledger, report: AccountReport | Heartbeat, digits: in
 
 
 def anchored(ledger: Ledger, report: AccountReport | Heartbeat, digits: int) -> Ledger:
-    """The ledger made to agree with a report, by whoever accepts the residual; deals stay in it."""
+    """The ledger made to agree with a report: the first, or one whose residual is accepted.
+
+    Its deals stay booked.
+    """
     return msgspec.structs.replace(
         ledger,
         balance_minor=minor(report.balance, digits),
         credit_minor=minor(report.credit, digits),
+        is_anchored=True,
         unlisted=(),
     )
 

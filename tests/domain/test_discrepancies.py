@@ -21,8 +21,16 @@ from engine.domain.discrepancies import (
 from engine.domain.ids import AccountKey
 from engine.domain.records import Encoding
 
-ALL = frozenset(Kind)
 PLAIN = Policies()
+
+
+def all_of_it(found: Finding) -> bool:
+    """A full report judges everything."""
+    return True
+
+
+def only_equity(found: Finding) -> bool:
+    return found.kind is Kind.EQUITY_RESIDUAL
 
 
 def finding(kind: Kind = Kind.MISSING, **more: Any) -> Finding:
@@ -35,7 +43,7 @@ def seen(
     rows: tuple[Discrepancy, ...] = ()
     told = []
     for at in range(times):
-        done = turn(rows, findings, at, ALL, policies)
+        done = turn(rows, findings, at, all_of_it, policies)
         rows = done.rows
         told.append([row.state for row in done.changed])
     return rows, told
@@ -50,7 +58,7 @@ def test_it_is_suspected_then_confirmed_then_told_no_more() -> None:
 
 def test_it_is_resolved_by_the_report_that_does_not_show_it() -> None:
     rows, _ = seen(2, finding())
-    done = turn(rows, (), 9, ALL, PLAIN)
+    done = turn(rows, (), 9, all_of_it, PLAIN)
     assert done.rows == ()
     (row,) = done.changed
     assert (row.state, row.last_seen_msc, row.count) == (State.RESOLVED, 1, 2)
@@ -58,13 +66,13 @@ def test_it_is_resolved_by_the_report_that_does_not_show_it() -> None:
 
 def test_a_kind_that_was_not_judged_is_neither_resolved_nor_counted() -> None:
     rows, _ = seen(2, finding())
-    assert turn(rows, (), 9, {Kind.EQUITY_RESIDUAL}, PLAIN).rows == rows
+    assert turn(rows, (), 9, only_equity, PLAIN).rows == rows
 
 
 def test_one_that_comes_back_is_a_new_row() -> None:
     rows, _ = seen(2, finding())
-    rows = turn(rows, (), 5, ALL, PLAIN).rows
-    (row,) = turn(rows, [finding()], 6, ALL, PLAIN).rows
+    rows = turn(rows, (), 5, all_of_it, PLAIN).rows
+    (row,) = turn(rows, [finding()], 6, all_of_it, PLAIN).rows
     assert (row.state, row.first_seen_msc, row.count) == (State.SUSPECTED, 6, 1)
 
 
@@ -82,7 +90,7 @@ def test_the_equity_residual_needs_its_own_number_of_sightings() -> None:
 def test_another_value_is_told_but_for_money_that_moves_all_the_time() -> None:
     for kind, times in ((Kind.VOLUME, 1), (Kind.EQUITY_RESIDUAL, 0)):
         rows, _ = seen(4, finding(kind, actual="1"))
-        done = turn(rows, [finding(kind, actual="2")], 9, ALL, PLAIN)
+        done = turn(rows, [finding(kind, actual="2")], 9, all_of_it, PLAIN)
         assert len(done.changed) == times
         assert done.rows[0].finding.actual == "2"
 
@@ -131,7 +139,7 @@ def test_there_is_one_row_a_difference_and_none_without_one(reports: list[list[F
     rows: tuple[Discrepancy, ...] = ()
     told: dict[object, State] = {}
     for at, findings in enumerate(reports):
-        done = turn(rows, findings, at, ALL, PLAIN)
+        done = turn(rows, findings, at, all_of_it, PLAIN)
         rows = done.rows
         told |= {row.finding.key: row.state for row in done.changed}
         assert sorted(str(row.finding) for row in rows) == sorted(map(str, findings))
