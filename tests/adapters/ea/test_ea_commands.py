@@ -102,6 +102,9 @@ async def test_a_line_cut_by_a_crash_costs_only_itself(program: Path, tmp_path: 
         async with world.terminal(HELD, QUOTE):
             known = {intent.intent_id for intent in world.report().recent_intents}
             assert known == {"int_1", "int_3"}
+            hello = world.house.gateway._links[ACCOUNT].side.hello
+            assert hello is not None
+            assert hello.epoch_seen == 2
 
 
 async def test_a_lower_epoch_is_refused_and_nothing_is_sent(program: Path, tmp_path: Path) -> None:

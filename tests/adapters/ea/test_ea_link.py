@@ -179,6 +179,21 @@ async def test_quotes_of_every_symbol_asked_for_come_whole_and_in_order(
         assert {row.server_msc - row.time_msc for row in rows} == {7_200_000}
 
 
+async def test_symbols_and_pace_are_the_engines_to_change(program: Path, tmp_path: Path) -> None:
+    async with opened(program, tmp_path) as world:
+        world.house.gateway.want_symbols(FEED, ["EURUSD"])
+        async with world.terminal("tick EURUSD 1.1 1.2", "tick GBPUSD 1.3 1.4") as run:
+            assert await world.sink.until("quotes") == [(FEED, ["EURUSD"])]
+            world.house.gateway.want_symbols(FEED, ["GBPUSD", "NOSUCH"])
+            assert (await world.sink.until("quotes", 2))[1] == (FEED, ["GBPUSD"])
+            await run.until("print Tidegate: the broker has no symbol NOSUCH")
+            await world.command(action=Action.SET, heartbeat_ms=60_000)
+            await trio.sleep(0.1)
+            beats = len(world.sink.of("heartbeat"))
+            await trio.sleep(0.2)
+            assert len(world.sink.of("heartbeat")) == beats
+
+
 async def test_what_a_hand_does_on_the_terminal_is_told(program: Path, tmp_path: Path) -> None:
     async with opened(program, tmp_path) as world, world.terminal() as run:
         for line in ("open 7 EURUSD 0 0.1 1.0950", "deposit 500", "close 7"):

@@ -95,6 +95,31 @@ async def test_a_moved_terminal_goes_where_it_is_told_at_once(
         await world.sink.until("linked", 2)
 
 
+async def test_an_expert_that_was_superseded_does_not_fight_for_the_account(
+    program: Path, tmp_path: Path
+) -> None:
+    async with opened(program, tmp_path) as world, world.terminal() as older:
+        (tmp_path / "elsewhere").mkdir()
+        async with world.terminal(FILES_DIR=str(tmp_path / "elsewhere")) as newer:
+            await older.until("print Tidegate: the engine ended the link: superseded")
+            await trio.sleep(0.7)
+            assert older.count("connect ") == 1
+            assert newer.count("connect ") == 1
+
+
+async def test_a_link_on_which_nothing_is_acknowledged_is_given_up(
+    program: Path, tmp_path: Path
+) -> None:
+    async with opened(program, tmp_path) as world, world.terminal(HASTE="10") as run:
+        world.sink.signs = False
+        await run.tell("deposit 100")
+        await run.until("print Tidegate: nothing is acknowledged any more")
+        world.sink.signs = True
+        await world.sink.until("linked", 2)
+        tickets = {ticket for _, ticket in await world.sink.until("deal", 2)}
+        assert len(tickets) == 1
+
+
 # The terminal's own floor
 
 
