@@ -1,8 +1,6 @@
 """What an account on the server is made of: its terms, positions, resting orders, and events."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 
 import msgspec
 
@@ -90,12 +88,16 @@ AccountEvent = DealMade | PositionMoved
 class Tickets:
     """Numbers of one server: never used twice, orders and deals apart."""
 
-    def __init__(self, first: int = 1) -> None:
-        self._orders: Iterator[int] = count(first)
-        self._deals: Iterator[int] = count(first)
+    def __init__(self) -> None:
+        self.last_order = 0
+        self.last_deal = 0
 
     def order(self) -> int:
-        return next(self._orders)
+        """The next order's; a position's identifier is that of the order which opened it."""
+        self.last_order += 1
+        return self.last_order
 
     def deal(self) -> int:
-        return next(self._deals)
+        """The next deal's."""
+        self.last_deal += 1
+        return self.last_deal

@@ -84,7 +84,7 @@ class TradeServer:
         """Called when a request is on its way: `next_due_msc` may be earlier than before."""
         self.on_quote: Callable[[str, Quote], None] = lambda _symbol, _quote: None
         self._desk = Desk(self.market, self.streams, self.settings.slippage_points)
-        self._tickets = Tickets()
+        self.tickets = Tickets()
         self._request_ids = count(1)
         self._queue: list[_Travelling] = []
         self._busy: dict[int, int] = {}
@@ -93,7 +93,8 @@ class TradeServer:
         self._touched: dict[str, dict[int, None]] = {}
         self._indexed: dict[int, int] = {}
         self._margins: dict[int, tuple[int, int, int]] = {}
-        self._day: int | None = None
+        self.day: int | None = None
+        """Of the server's clock, since 1970-01-01: the one that runs."""
 
     # Accounts
 
@@ -101,7 +102,7 @@ class TradeServer:
         """A new account with its first deposit booked as a deal."""
         login = terms.key.login
         assert login not in self.accounts, f"login {login} is taken"
-        account = BrokerAccount(terms, self.market, self._tickets)
+        account = BrokerAccount(terms, self.market, self.tickets)
         self.accounts[login] = account
         self._listeners[login] = []
         account.tell = lambda event: self._tell(login, event)
@@ -150,11 +151,11 @@ class TradeServer:
         while self._queue and self._queue[0].due_msc <= utc_msc:
             self._execute(heapq.heappop(self._queue))
         day = self.market.server_msc(utc_msc) // swaps.DAY_MSC
-        if self._day is not None and day > self._day:
-            nights = sum(swaps.nights(ended) for ended in range(self._day, day))
+        if self.day is not None and day > self.day:
+            nights = sum(swaps.nights(ended) for ended in range(self.day, day))
             for account in self.accounts.values() if nights else ():
                 swaps.charge(account, nights, utc_msc)
-        self._day = max(day, self._day or day)
+        self.day = max(day, self.day or day)
 
     def next_due_msc(self) -> int | None:
         """When the next request is to be executed; None where none is on its way."""

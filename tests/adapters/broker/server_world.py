@@ -65,6 +65,10 @@ class World:
     def do(self, kind: Kind, **more: Any) -> Answer:
         return self.server.execute_now(LOGIN, Request(kind=kind, **more), self.now_msc)
 
+    def do_pending(self) -> int:
+        """Rests a buy limit far below; its ticket."""
+        return self.do(Kind.PENDING, symbol="EURUSD", order_type=2, lots=0.1, price=1.05).order
+
     def open(self, side: Side, lots: float, name: str = "EURUSD", **more: Any) -> int:
         """Opens a position; its identifier."""
         answer = self.deal(side, lots, name, **more)
