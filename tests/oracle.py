@@ -195,7 +195,7 @@ class OracleAccount:
         if mark > self.high_water:
             self.high_water = mark
             self.high_water_minor = mark_minor(mark, self.digits)
-        if self.high_water - mark > self.drawdown:
+        if self.high_water - mark > self.drawdown + 1e-13 * self.high_water:  # the first of equals
             self.drawdown, self.drawdown_msc = self.high_water - mark, time_msc
             self.drawdown_percent = 100.0 * self.drawdown / self.high_water
         for guard in self.guards:

@@ -6,7 +6,7 @@ from engine.domain.account import AccountSpec, AccountState
 from engine.domain.equity_limits import follows_day_high
 from engine.domain.units import major, minor_of_mark, percent
 from engine.domain.valuation import Quotes, mark_of_positions
-from engine.domain.watch import Marks
+from engine.domain.watch import DRAWDOWN_TIE, Marks
 
 
 def opening_marks(spec: AccountSpec) -> Marks:
@@ -31,7 +31,7 @@ def advance(marks: Marks, mark: float, time_msc: int) -> Marks:
     """The marks after one more valued tick: highs first, then the drawdown below them."""
     trackers = tuple([mark if mark > high else high for high in marks.trackers])
     drawdown = trackers[0] - mark
-    if drawdown > marks.max_drawdown:
+    if drawdown > marks.max_drawdown + abs(trackers[0]) * DRAWDOWN_TIE:
         return Marks(
             trackers=trackers,
             max_drawdown=drawdown,

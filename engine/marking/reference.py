@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from engine.domain.quotes import Quote, defect
-from engine.domain.watch import Exposure, Leg, Line, Marks, Watch
+from engine.domain.watch import DRAWDOWN_TIE, Exposure, Leg, Line, Marks, Watch
 from engine.marking.ticks import TickBatch
 from engine.marking.wakes import Wake
 
@@ -135,7 +135,7 @@ def valued(marks: Marks, mark: float, time_msc: int) -> Marks:
         marks.max_drawdown_high_water,
         marks.max_drawdown_time_msc,
     )
-    if trackers[0] - mark > deepest:
+    if trackers[0] - mark > deepest + abs(trackers[0]) * DRAWDOWN_TIE:
         deepest, high_water, deepest_msc = trackers[0] - mark, trackers[0], time_msc
     return Marks(
         trackers=trackers,

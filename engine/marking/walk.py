@@ -7,6 +7,7 @@ hedged account is netted before it is looked at.
 
 import numpy as np
 
+from engine.domain.watch import DRAWDOWN_TIE
 from engine.marking.columns import (
     ASK_ABOVE,
     ASK_BELOW,
@@ -115,7 +116,8 @@ def value_tick(columns: Columns, slot: int, mark: float, time_msc: int, walk: in
     if mark > reals[slot, CEILING]:
         remember(reals, whole, trackers, slot, walk)
         raise_trackers(reals, whole, columns.lines, trackers, slot, mark)
-    if reals[slot, HIGH_WATER] - mark > reals[slot, DEEPEST]:
+    tie = abs(reals[slot, HIGH_WATER]) * DRAWDOWN_TIE
+    if reals[slot, HIGH_WATER] - mark > reals[slot, DEEPEST] + tie:
         remember(reals, whole, trackers, slot, walk)
         reals[slot, DEEPEST] = reals[slot, HIGH_WATER] - mark
         reals[slot, DEEPEST_HIGH_WATER] = reals[slot, HIGH_WATER]
@@ -251,7 +253,7 @@ def _pass_block(
             mark = marks[t % SMALL]
             if mark > high_water:
                 high_water = mark
-            if high_water - mark > reals[slot, DEEPEST]:
+            if high_water - mark > reals[slot, DEEPEST] + abs(high_water) * DRAWDOWN_TIE:
                 reals[slot, DEEPEST] = high_water - mark
                 reals[slot, DEEPEST_HIGH_WATER] = high_water
                 whole[slot, DEEPEST_MSC] = times[t]
