@@ -68,8 +68,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 DRAWDOWN_TIE = 1e-13
-"""Of the (absolute) high-water mark: a drawdown deeper by no more is the same one, and the first of equals
-stands. Far above what the order of a sum can make, far below a minor unit."""
+"""Of the (absolute) high-water mark: a drawdown deeper by no more is the same one, and the first
+of equals stands. Far above what the order of a sum can make, far below a minor unit."""
 
 
 class Marks(msgspec.Struct, frozen=True, kw_only=True):
