@@ -48,6 +48,8 @@ class BrokerAccount:
         self.version = 0
         """Goes up with every change of positions or orders."""
         self.tell: Callable[[AccountEvent], None] = lambda _event: None
+        self.changed: Callable[[], None] = lambda: None
+        """Called with every change of `version`."""
 
     @property
     def is_netting(self) -> bool:
@@ -217,14 +219,19 @@ class BrokerAccount:
             held, replace(held, position=position, updated_msc=self.market.server_msc(utc_msc))
         )
 
+    def touch(self) -> None:
+        """Positions or orders have changed."""
+        self.version += 1
+        self.changed()
+
     def rest(self, order: Resting) -> None:
         """Keeps an order until its price comes, or in the place of what it was."""
         self.orders[order.ticket] = order
-        self.version += 1
+        self.touch()
 
     def drop(self, ticket: int) -> Resting | None:
         """Takes an order away; None where there is none."""
-        self.version += 1
+        self.touch()
         return self.orders.pop(ticket, None)
 
     # Reports
@@ -371,7 +378,7 @@ class BrokerAccount:
         self.tell(DealMade(deal))
 
     def _put(self, before: Held | None, after: Held | None) -> None:
-        self.version += 1
+        self.touch()
         if after is not None:
             self.positions[after.position.position_id] = after
             opened = before is None

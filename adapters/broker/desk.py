@@ -13,7 +13,7 @@ from adapters.broker.requests import DONE, DONE_PARTIAL, PLACED, Answer, Kind, R
 from adapters.broker.streams import Streams
 from adapters.mt5.constants import DealReason, OrderFilling, OrderType
 from engine.domain.positions import Position, Side
-from engine.domain.quotes import Quote, defect
+from engine.domain.quotes import Quote
 
 _STOP_REASONS = {"stop_loss": DealReason.SL, "take_profit": DealReason.TP}
 STOP_COMMENTS = {"stop_loss": "[sl]", "take_profit": "[tp]"}
@@ -91,10 +91,11 @@ class Desk:
     # What a quote sets off
 
     def react(self, account: BrokerAccount, symbol: str, utc_msc: int) -> None:
-        """Resting orders that this quote reaches, by ticket; then stops and targets, by age."""
+        """Resting orders that this quote reaches, by ticket; then stops and targets, by age.
+
+        The quote can be traded on, and the market is open.
+        """
         quote = self._market.quotes[symbol]
-        if defect(quote.bid, quote.ask) is not None or not self._market.is_open(symbol, utc_msc):
-            return
         for order in sorted(account.orders.values(), key=lambda o: o.ticket):
             if order.symbol == symbol and _reached(order, order.price, quote):
                 self._activate(account, order, quote, utc_msc)

@@ -135,6 +135,7 @@ class ScriptKeys(Keys, forbid_unknown_fields=True, kw_only=True):
     gmt_offset_s: Annotated[int, Meta(ge=-86_400, le=86_400)] = 7200
     latency_ms: tuple[Milliseconds, Milliseconds] = (20, 80)
     slippage_points: From0 = 0.0
+    stop_out_every_ms: Milliseconds = 0
     speed: Above0 = 1.0
     """How fast ticks are played."""
     stamps: Literal["now", "ticks"] = "now"
@@ -185,7 +186,11 @@ def server_of(
 
     Positions of the file wait for quotes.
     """
-    settings = ServerSettings(latency_ms=keys.latency_ms, slippage_points=keys.slippage_points)
+    settings = ServerSettings(
+        latency_ms=keys.latency_ms,
+        slippage_points=keys.slippage_points,
+        stop_out_every_ms=keys.stop_out_every_ms,
+    )
     server = TradeServer(symbols, settings, keys.seed, keys.gmt_offset_s)
     if books is not None:
         server.tickets.last_order, server.tickets.last_deal = books.last_order, books.last_deal

@@ -83,4 +83,4 @@ def put_back(account: BrokerAccount, book: Book) -> None:
     account.positions = {held.position.position_id: held for held in book.positions}
     account.orders = {order.ticket: order for order in book.orders}
     account.deals = list(book.deals)
-    account.version += 1
+    account.touch()

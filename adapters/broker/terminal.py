@@ -12,16 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import trio
-from msgspec.structs import replace
 
 from adapters.broker.commands import Commands, closing
 from adapters.broker.faults import Fault
-from adapters.broker.holdings import DealMade, PositionMoved
+from adapters.broker.holdings import PositionMoved
 from adapters.broker.intents import IntentTable
 from adapters.broker.requests import Kind, Request
 from adapters.broker.server import Answered, ServerEvent, TradeServer
+from adapters.broker.speech import Speech, Telling
 from adapters.mt5 import frames
-from adapters.mt5.constants import position_digest
 from adapters.mt5.protocol import EndCode, Ended, Refusal
 from adapters.mt5.terminal_side import (
     Challenged,
@@ -34,7 +33,6 @@ from adapters.mt5.terminal_side import (
 )
 from engine.clock import Clock
 from engine.domain.quotes import Quote
-from engine.domain.reports import AccountReport, CommandResult, FullReport, Heartbeat
 from engine.link import Action
 from engine.secret import Secret
 
@@ -42,7 +40,6 @@ READ_BYTES = 65_536
 ROWS_WAITING = 20_000
 """Quotes that may wait for the link; the oldest go."""
 TOLD_WAITING = 4096
-BID_AND_ASK = 6
 FLOOR_LOOKS = 3
 MOST_DOUBLINGS = 10
 FINAL = frozenset(
@@ -51,7 +48,6 @@ FINAL = frozenset(
 """After these it does not come back by itself."""
 
 log = logging.getLogger("tidegate.broker")
-Telling = DealMade | PositionMoved | CommandResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +88,12 @@ class Terminal:
         self.ends: list[str] = []
         """Why each link ended, in order."""
         self.counts: Counter[str] = Counter()
-        """Links, commands, reports, and quotes told."""
+        """Links, commands, quotes told, and closes at the floor."""
         self.linked = trio.Event()
         """Set while a link stands; a new one after each end."""
         self._server = server
         self._key = key
+        self._speech = Speech(server, login, clock, self.intents)
         self._clock = clock
         self._settings = settings
         self._address = (settings.host, settings.port)
@@ -112,9 +109,6 @@ class Terminal:
         self._heard_s = 0.0
         self._link_scope = trio.CancelScope()
         self._away_s: float | None = None
-        self._step_msc = 0
-        self._offset_error_s = 0
-        self._told_offset_s = 0
         self._nursery: trio.Nursery | None = None
 
     # Running
@@ -136,7 +130,7 @@ class Terminal:
     def quoted(self, symbol: str, quote: Quote) -> None:
         """A tick of the server; told where the engine wants the symbol of this terminal."""
         if self._side is not None and symbol in self._wanted:
-            self._rows.append(self._row(symbol, quote))
+            self._rows.append(self._speech.row(symbol, quote))
             self._wake.set()
 
     def cut(self, away_s: float = 0.0) -> None:
@@ -192,7 +186,8 @@ class Terminal:
         return ended
 
     async def _speak(self, tls: trio.SSLStream[trio.SocketStream]) -> Ended:
-        side = TerminalSide(self._hello(), self._key, self._session)
+        hello = self._speech.hello(self._settings.company, self._settings.build)
+        side = TerminalSide(hello, self._key, self._session)
         ended, last_word = Ended("cut"), b""
         await tls.send_all(side.send_hello())
         async with trio.open_nursery() as nursery:
@@ -241,8 +236,8 @@ class Terminal:
         self._side = side
         waited = [told for told in self._waiting if not isinstance(told, PositionMoved)]
         self._waiting.clear()
-        self._tell(side, waited)
-        self._say(self._report(side))
+        self._say(self._speech.tellings(side, waited))
+        self._say(self._speech.report(side))
         self._want(welcome.symbols)
         self.linked.set()
 
@@ -250,7 +245,7 @@ class Terminal:
         while True:
             await self._wake.wait()
             self._wake = trio.Event()
-            silence = self._strikes(Fault.SILENCE)
+            silence = self._speech.strikes(Fault.SILENCE)
             if silence is not None:
                 await trio.sleep(silence / 1000.0)
             self._flush()
@@ -261,20 +256,20 @@ class Terminal:
     async def _beat(self, side: TerminalSide) -> None:
         while True:
             await trio.sleep(self._heartbeat_s)
-            self._plant_clock_faults()
-            cut = self._strikes(Fault.CUT)
+            self._speech.plant_clock_faults()
+            cut = self._speech.strikes(Fault.CUT)
             if cut is not None:
                 self.cut(cut / 1000.0)
                 return
             self._flush()
-            self._say(self._heartbeat(side))
+            self._say(self._speech.heartbeat(side))
 
     # The engine's commands
 
     def _obey(self, side: TerminalSide, command: frames.Command) -> None:
         if command.action is Action.REPORT:
             self._flush()
-            self._say(self._report(side))
+            self._say(self._speech.report(side))
             return
         if command.action is Action.SET:
             if command.symbols is not None:
@@ -284,12 +279,12 @@ class Terminal:
             if command.floor is not None:
                 self.intents.note_floor(command.floor)
             return
-        if self._strikes(Fault.LOST_COMMAND) is not None:
+        if self._speech.strikes(Fault.LOST_COMMAND) is not None:
             return
         age_ms = (trio.current_time() - self._heard_s) * 1000.0
         self._commands.do(command, self._clock.wall_msc(), age_ms)
         if command.action in (Action.CLOSE, Action.CLOSE_BY):
-            away_ms = self._strikes(Fault.DISCONNECT_MID_CLOSE)
+            away_ms = self._speech.strikes(Fault.DISCONNECT_MID_CLOSE)
             if away_ms is not None:
                 self.cut(away_ms / 1000.0)
 
@@ -305,7 +300,7 @@ class Terminal:
         """Quotes these from now on, each with its last tick at once."""
         self._wanted = frozenset(symbols)
         quotes = self._server.market.quotes
-        self._rows.extend(self._row(s, quotes[s]) for s in symbols if s in quotes)
+        self._rows.extend(self._speech.row(s, quotes[s]) for s in symbols if s in quotes)
         self._wake.set()
 
     async def _watch_floor(self) -> None:
@@ -355,106 +350,17 @@ class Terminal:
             return
         told = list(self._waiting)
         self._waiting.clear()
-        if len(told) > 1 and self._strikes(Fault.REORDER) is not None:
+        if len(told) > 1 and self._speech.strikes(Fault.REORDER) is not None:
             told.reverse()
-        self._tell(side, told)
+        self._say(self._speech.tellings(side, told))
         kept = [telling for telling in told if not isinstance(telling, PositionMoved)]
-        if kept and self._strikes(Fault.DUPLICATE) is not None:
-            self._tell(side, kept)
+        if kept and self._speech.strikes(Fault.DUPLICATE) is not None:
+            self._say(self._speech.tellings(side, kept))
         if self._rows:
             self.counts["quotes"] += len(self._rows)
-            self._out += side.send_quotes(list(self._rows), self._gmt_msc())
+            self._out += side.send_quotes(list(self._rows), self._speech.gmt_msc())
             self._rows.clear()
-
-    def _tell(self, side: TerminalSide, tellings: Sequence[Telling]) -> None:
-        gmt_msc = self._gmt_msc()
-        for telling in tellings:
-            match telling:
-                case DealMade(deal=deal):
-                    self._say(side.send_deals([deal], gmt_msc))
-                case PositionMoved(change=change, position=position):
-                    self._say(side.send_position(change, position, gmt_msc))
-                case CommandResult():
-                    self._say(side.send_result(telling, gmt_msc))
-
-    def _report(self, side: TerminalSide) -> bytes:
-        self.counts["reports"] += 1
-        self._plant_clock_faults()
-        account = self._server.accounts[self.login]
-        failed = self._strikes(Fault.FAILED_REPORT) is not None
-        report = FullReport(
-            account=self._account_report(),
-            positions=() if failed else account.position_reports(),
-            orders=() if failed else account.order_reports(),
-            specs=tuple(s.spec_report() for s in self._server.market.symbols.values()),
-            recent_intents=self.intents.recent(),
-            floor=self.intents.floor or None,
-            complete=not failed,
-        )
-        return side.send_report(report, self._gmt_msc(), self._offset_s_if_changed())
-
-    def _heartbeat(self, side: TerminalSide) -> bytes:
-        account = self._account_report()
-        positions = self._server.accounts[self.login].position_reports()
-        beat = Heartbeat(
-            balance=account.balance,
-            credit=account.credit,
-            equity=account.equity,
-            margin=account.margin,
-            digest=position_digest(positions),
-        )
-        return side.send_heartbeat(beat, self._gmt_msc(), self._offset_s_if_changed())
-
-    def _account_report(self) -> AccountReport:
-        report = self._server.accounts[self.login].account_report()
-        times = self._strikes(Fault.ABSURD_EQUITY)
-        return report if times is None else replace(report, equity=report.balance * times)
-
-    def _hello(self) -> frames.Hello:
-        account = self._server.accounts[self.login]
-        self._told_offset_s = self._offset_s()
-        return frames.Hello(
-            v=frames.VERSION,
-            login=self.login,
-            server=account.terms.key.server,
-            session=self._session.session,
-            # Never used before, also after a restart with the same seed.
-            nonce=secrets.token_hex(16),
-            build=self._settings.build,
-            company=self._settings.company,
-            currency=account.terms.currency,
-            currency_digits=account.digits,
-            margin_mode=0 if account.is_netting else 2,
-            leverage=account.terms.leverage,
-            gmt_offset_s=self._told_offset_s,
-        )
-
-    def _row(self, symbol: str, quote: Quote) -> frames.QuoteRow:
-        server_msc = self._server.market.server_msc(quote.time_msc)
-        return frames.QuoteRow(symbol, server_msc, quote.bid, quote.ask, BID_AND_ASK)
 
     def _say(self, frame: bytes) -> None:
         self._out += frame
         self._wake.set()
-
-    # Clocks and faults
-
-    def _gmt_msc(self) -> int:
-        return self._clock.wall_msc() + self._step_msc
-
-    def _offset_s(self) -> int:
-        return self._server.market.gmt_offset_s + self._offset_error_s
-
-    def _offset_s_if_changed(self) -> int | None:
-        offset_s, before = self._offset_s(), self._told_offset_s
-        self._told_offset_s = offset_s
-        return offset_s if offset_s != before else None
-
-    def _plant_clock_faults(self) -> None:
-        self._step_msc += self._strikes(Fault.CLOCK_STEP) or 0
-        self._offset_error_s += self._strikes(Fault.WRONG_CLOCK) or 0
-
-    def _strikes(self, fault: Fault) -> int | None:
-        """The amount of a fault that strikes now."""
-        planted = self._server.faults.take(self.login, fault)
-        return planted.amount if planted is not None else None

@@ -102,6 +102,17 @@ def test_a_balance_below_zero_after_a_stop_out_is_filled_up() -> None:
     assert world.account.balance_minor == 0
 
 
+def test_a_stop_out_may_be_looked_for_less_often() -> None:
+    world = World(deposit=2000.0, settings=ServerSettings(stop_out_every_ms=10_000))
+    position = world.open(BUY, 1.0)
+    world.quote("EURUSD", 1.1000)
+    world.quote("EURUSD", 1.0800, after_ms=8_000)
+    assert len(world.held()) == 1, "looked at a moment ago"
+    world.quote("EURUSD", 1.0800, after_ms=1_000)
+    assert world.held() == []
+    assert world.account.deals[-2].position_id == position
+
+
 def test_a_stop_out_waits_for_the_market_to_open() -> None:
     world = World(deposit=1500.0)
     world.open(BUY, 1.0)
