@@ -62,6 +62,7 @@ def learned(
     *,
     closing_lots: Mapping[int, float],
     own_deals: frozenset[int],
+    own_orders: frozenset[int],
     expected_profit_minor: Mapping[int, int],
 ) -> Executions:
     """The intents after the deals that are new to the ledger, and what those prove.
@@ -81,14 +82,12 @@ def learned(
         findings += _profit(deal, owner, expected_profit_minor, terms)
         if owner is None or deal.reason in REBOOKED:
             continue
-        ours = deal.ticket in own_deals or (
-            deal.reason == EXPERT
-            and (
-                bool(closing_lots.get(deal.position_id))
-                or (owner.magic != 0 and deal.magic == owner.magic)
-            )
+        is_commanded = deal.ticket in own_deals or deal.order in own_orders
+        is_expected = deal.reason == EXPERT and (
+            bool(closing_lots.get(deal.position_id))
+            or (owner.magic != 0 and deal.magic == owner.magic)
         )
-        if not ours:
+        if not (is_commanded or is_expected):
             findings.append(
                 Finding(
                     kind=Kind.CLOSED_EXTERNALLY,

@@ -64,6 +64,8 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
     """Volume of closes sent and not settled, by position."""
     own_deals: frozenset[int] = frozenset()
     """Tickets that the engine's own commands made, by their results."""
+    own_orders: frozenset[int] = frozenset()
+    """The same by order, where a result was given before there was a deal."""
     expected_profit_minor: Mapping[int, int] = {}
     """By deal: what its price makes of the position, where the engine can value it."""
     mark_minor: int | None = None
@@ -93,6 +95,7 @@ def compare(book: Book, seen: Sighting, terms: Terms) -> Comparison:
         terms,
         closing_lots=seen.closing_lots,
         own_deals=seen.own_deals,
+        own_orders=seen.own_orders,
         expected_profit_minor=seen.expected_profit_minor,
     )
     book = replace(book, ledger=executions.ledger, intents=executions.intents)

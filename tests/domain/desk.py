@@ -51,7 +51,7 @@ def held(identifier: int = 1, lots: float = 1.0, price: float = 1.1, **more: Any
 def closing_deal(
     ticket: int = 500, position: int = 1, lots: float = 1.0, profit: float = 0.0, **more: Any
 ) -> DealReport:
-    fields: dict[str, Any] = {"order": ticket, "symbol": "EURUSD", "type": 1, "entry": 1}
+    fields: dict[str, Any] = {"order": 0, "symbol": "EURUSD", "type": 1, "entry": 1}
     fields |= {"price": 1.1, "reason": 0}
     return DealReport(
         ticket=ticket, position_id=position, volume=lots, profit=profit, **fields | more

@@ -37,6 +37,7 @@ def test_a_close_of_the_engine_or_of_the_strategy_is_not_external() -> None:
         ({"reason": 3, "magic": 7}, {}),
         ({"reason": 3}, {"closing_lots": {1: 1.0}}),
         ({"reason": 0}, {"own_deals": frozenset({500})}),
+        ({"reason": 0, "order": 77}, {"own_orders": frozenset({77})}),
     ):
         desk = Desk(meant(magic=7))
         desk.report(held())

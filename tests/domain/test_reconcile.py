@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -277,7 +278,8 @@ def test_every_sighting_again_changes_nothing(
         assert again.book == done.book
         assert again.changed == ()
         assert not [a for a in again.actions if a != AskReport("the report failed")]
-        book = done.book
+        book = msgspec.msgpack.decode(msgspec.msgpack.encode(done.book), type=Book)
+        assert book == done.book
         for row in done.changed:
             before = told.get(row.finding.key)
             if row.count == 1 and row.state is not State.RESOLVED:
@@ -335,3 +337,37 @@ def test_a_close_on_its_way_explains_any_volume_it_may_have_left(
     desk.report(held(number + 1, lots))
     left = () if gone == lots else (held(number + 1, round(lots - gone, 2)),)
     assert desk.report(*left, closing_lots={number + 1: lots}) == []
+
+
+DRIFTS: dict[str, tuple[dict[str, Any] | None, str]] = {
+    "gone": (None, "missing"),
+    "grown": ({"volume": 1.5}, "volume"),
+    "shrunk": ({"volume": 0.5}, "volume"),
+    "turned": ({"type": 1}, "side"),
+    "moved": ({"price_open": 1.3}, "entry_slippage"),
+    "bare": ({"sl": 0.0}, "stop_loss"),
+    "aimless": ({"tp": 3.0}, "take_profit"),
+}
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.sampled_from((*DRIFTS, "true")), min_size=1, max_size=5), st.booleans())
+def test_every_drift_is_suspected_by_the_first_report_and_confirmed_by_the_second(
+    drifts: list[str], with_a_stranger: bool
+) -> None:
+    desk = Desk(*(meant(str(n), stop_loss=1.09, take_profit=1.12) for n in range(len(drifts))))
+    own = [
+        held(n + 1, sl=1.09, tp=1.12, comment=tag_of(str(n)), symbol="eurusd")
+        for n in range(len(drifts))
+    ]
+    assert desk.report(*own) == []
+    drifted = [held(99, 0.2, 1.4)] if with_a_stranger else []
+    expected = ["unexpected"] if with_a_stranger else []
+    for position, drift in zip(own, drifts, strict=True):
+        change, kind = DRIFTS.get(drift, ({}, ""))
+        drifted += [] if change is None else [replace(position, **change)]
+        expected += [kind] if kind else []
+    told = sorted(desk.report(*drifted))
+    assert told == sorted(f"{kind} suspected" for kind in expected)
+    assert sorted(desk.report(*drifted)) == sorted(f"{kind} confirmed" for kind in expected)
+    assert sorted(desk.report(*own)) == sorted(f"{kind} resolved" for kind in expected)
