@@ -105,8 +105,13 @@ class Poster:
         request = httpx.Request(
             "POST",
             url,
-            headers={**headers, "Host": named, "Accept-Encoding": "identity"},
-            content=body,
+            headers={
+                **headers,
+                "Host": named,
+                "Accept-Encoding": "identity",
+                "Content-Length": str(len(body)),
+            },
+            stream=_Once(body),
             extensions={"timeout": timeouts, **self._sni()},
         )
         try:
@@ -138,6 +143,21 @@ class Poster:
         except ValueError:
             return {"sni_hostname": self._place.host}
         return {}
+
+
+class _Once(httpx.AsyncByteStream):
+    """A body in one piece. httpx's own is a generator, which a cancelled post leaves unfinished."""
+
+    def __init__(self, body: bytes) -> None:
+        self._left = [body]
+
+    def __aiter__(self) -> "_Once":
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop()
 
 
 async def _read(response: httpx.Response) -> bytes:
