@@ -82,7 +82,8 @@ def learned(
         findings += _profit(deal, owner, expected_profit_minor, terms)
         if owner is None or deal.reason in REBOOKED:
             continue
-        is_commanded = deal.ticket in own_deals or deal.order in own_orders
+        # A result without an order says 0, and so does a deal that came from none.
+        is_commanded = deal.ticket in own_deals or deal.order in own_orders - {0}
         is_expected = deal.reason == EXPERT and (
             bool(closing_lots.get(deal.position_id))
             or (owner.magic != 0 and deal.magic == owner.magic)

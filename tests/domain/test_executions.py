@@ -76,3 +76,10 @@ def test_a_position_that_opened_and_closed_between_two_reports_is_known_by_its_t
     assert desk.book.intents[0].in_flight_lots == 0.0
     assert desk.deals(closing_deal(reason=6)) == ["closed_externally confirmed"]
     assert desk.report() == ["closed_externally resolved"]
+
+
+def test_a_result_without_an_order_makes_no_deal_ours() -> None:
+    desk = Desk(meant())
+    desk.report(held())
+    told = desk.deals(closing_deal(order=0), own_orders=frozenset({0}))
+    assert told == ["closed_externally confirmed"]
