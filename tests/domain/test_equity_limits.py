@@ -77,9 +77,7 @@ def judge(equity: float, known: GuardState | None = None, place: int = 0) -> Out
     return evaluate(CLASSIC[place], place, known or GuardState(), at(state, equity))[1]
 
 
-@pytest.mark.parametrize(
-    ("equity", "drawdown_percent"), [(8_500.0, 15.0), (8_001.0, 19.99)]
-)
+@pytest.mark.parametrize(("equity", "drawdown_percent"), [(8_500.0, 15.0), (8_001.0, 19.99)])
 def test_classic_warns(equity: float, drawdown_percent: float) -> None:
     found = judge(equity)
     assert isinstance(found, LimitWarned)
