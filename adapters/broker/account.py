@@ -185,7 +185,8 @@ class BrokerAccount:
     def close_by(self, one: Held, other: Held, utc_msc: int, order: int) -> list[DealReport]:
         """Closes two opposite positions against each other, as far as the smaller goes.
 
-        The first deal has the whole profit, at the other's open price; the second has none.
+        The first deal has the whole profit, at the other's open price; the second, which closes
+        at its own, has none.
         """
         lots = min(one.position.volume_lots, other.position.volume_lots)
         time_msc = self.market.server_msc(utc_msc)
@@ -196,8 +197,6 @@ class BrokerAccount:
             )
             closing = Held(position=against, reason=3, opened_msc=time_msc, updated_msc=time_msc)
             deal = self._deal_of(held, closing, DealEntry.OUT_BY, lots, lots)
-            if held is other:
-                deal = replace(deal, profit=0.0)
             self._book(deal)
             self._put(held, self._rest(held, lots, time_msc))
             deals.append(deal)

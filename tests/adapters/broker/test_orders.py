@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from adapters.broker.requests import Kind
 from adapters.broker.server import ServerSettings
@@ -34,6 +35,20 @@ def test_an_order_rests_until_its_price_comes(
     side = SELL if kind in (OrderType.SELL_LIMIT, OrderType.SELL_STOP) else BUY
     assert world.held() == [(answer.order, side, 0.5)]
     assert world.account.orders == {}
+
+
+def test_a_limit_is_never_filled_worse_than_its_price() -> None:
+    world = World(settings=ServerSettings(slippage_points=20.0))
+    for _ in range(20):
+        world.quote("EURUSD", 1.1000)
+        world.do(Kind.PENDING, symbol="EURUSD", order_type=2, lots=0.01, price=1.0990)
+        world.do(Kind.PENDING, symbol="EURUSD", order_type=3, lots=0.01, price=1.1010)
+        world.quote("EURUSD", 1.0990)
+        world.quote("EURUSD", 1.1010)
+    buys = [p.open_price for p in world.account.held() if p.side is BUY]
+    sells = [p.open_price for p in world.account.held() if p.side is SELL]
+    assert max(buys) == 1.0990 > min(buys)
+    assert min(sells) == 1.1010 < max(sells)
 
 
 def test_a_stop_limit_becomes_a_limit_first() -> None:
@@ -100,6 +115,20 @@ def test_a_balance_below_zero_after_a_stop_out_is_filled_up() -> None:
     assert world.held() == []
     assert world.account.deals[-1].type == DealType.SO_COMPENSATION
     assert world.account.balance_minor == 0
+
+
+def test_a_hedge_that_needs_no_margin_is_closed_when_nothing_is_left() -> None:
+    world = World(deposit=1000.0)
+    free = replace(symbol("EURUSD").instrument, margin_hedged=0.0)
+    world.server.change_symbol(replace(symbol("EURUSD"), instrument=free))
+    world.quote("EURUSD", 1.1000, 1.1000)
+    world.open(BUY, 0.5)
+    world.open(SELL, 0.5)
+    assert world.account.margin_minor() == 0
+    world.quote("EURUSD", 1.0990, 1.1010)
+    assert len(world.held()) == 2
+    world.quote("EURUSD", 1.0890, 1.1100)
+    assert world.held() == []
 
 
 def test_a_stop_out_may_be_looked_for_less_often() -> None:

@@ -176,6 +176,7 @@ async def test_the_table_and_the_epoch_outlive_the_terminal(tmp_path: Path) -> N
         world.command(Action.CLOSE, position=world.open())
         assert (await world.results())[0].comment == "from the table"
         assert len(world.account.positions) == 1
+    assert IntentTable(path).epoch_seen == 2, "a line after a cut one counts"
 
 
 async def test_an_intent_that_a_crash_left_unanswered_is_told_as_such(tmp_path: Path) -> None:
@@ -200,6 +201,19 @@ async def test_money_moved_while_the_link_was_down_is_told_when_it_is_back() -> 
         assert world.sink.of("deal") == [(ACCOUNT, ticket)]
         assert world.terminal.ends == ["cut"]
         assert world.sink.of("linked")[1][0].resumed
+
+
+async def test_what_was_not_signed_for_is_told_again() -> None:
+    async with brokerage() as world:
+        await world.report()
+        world.sink.signs = False
+        world.command(Action.CLOSE, position=world.open())
+        (first,) = await world.results()
+        world.sink.signs = True
+        world.terminal.cut()
+        assert await world.results(2) == [first, first]
+        tickets = [ticket for _, ticket in await world.sink.until("deal", 4)]
+        assert tickets[:2] == tickets[2:]
 
 
 async def test_the_floor_is_enforced_while_the_engine_is_silent() -> None:
