@@ -1,0 +1,80 @@
+"""How fast an account may send, and how often it may decide to close; pure, times handed in.
+
+The rules of this file:
+1. No more than 10 commands in any second of an account, whoever wants them: a flatten too.
+2. A server that says "too many" halves that, down to one; each quiet 10 s gives one back.
+3. Of a symbol, one discretionary close in 30 s is decided; a flatten is exempt. It holds at the
+   decision, so that what is decided is never kept back and can be called late.
+4. What re-opened during a halt is closed, at most 10 in a minute; above that a human is needed.
+"""
+
+import msgspec
+from msgspec.structs import replace
+
+HARD_CAP = 10
+"""Commands a second and account."""
+SECOND_MS = 1_000
+QUIET_MS = 10_000
+DISCRETIONARY_MS = 30_000
+REOPENED = 10
+REOPENED_MS = 60_000
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """What an account has sent and decided lately."""
+
+    rate_per_s: int = HARD_CAP
+    slowed_at_ms: int | None = None
+    sends_ms: tuple[int, ...] = ()
+    decisions_ms: tuple[tuple[str, int], ...] = ()
+    """(symbol, when) of discretionary closes, the last of each symbol."""
+    reopened_ms: tuple[int, ...] = ()
+
+
+def rate_at(pace: Pace, now_ms: int) -> int:
+    """Commands a second that may go now."""
+    if pace.slowed_at_ms is None:
+        return pace.rate_per_s
+    return min(HARD_CAP, pace.rate_per_s + (now_ms - pace.slowed_at_ms) // QUIET_MS)
+
+
+def may_send(pace: Pace, now_ms: int) -> bool:
+    """Whether one more command keeps within the rate."""
+    lately = sum(1 for at_ms in pace.sends_ms if at_ms > now_ms - SECOND_MS)
+    return lately < rate_at(pace, now_ms)
+
+
+def counted(pace: Pace, now_ms: int) -> Pace:
+    """The pace after a command went out."""
+    assert may_send(pace, now_ms), "one command more than the account may send"
+    lately = tuple(at_ms for at_ms in pace.sends_ms if at_ms > now_ms - SECOND_MS)
+    return replace(pace, sends_ms=(*lately, now_ms))
+
+
+def halved(pace: Pace, now_ms: int) -> Pace:
+    """The pace after the server said "too many"."""
+    return replace(pace, rate_per_s=max(1, rate_at(pace, now_ms) // 2), slowed_at_ms=now_ms)
+
+
+def may_decide(pace: Pace, symbol: str, now_ms: int, *, flatten: bool) -> bool:
+    """Whether a close of this symbol may be decided now."""
+    recent = (at_ms for name, at_ms in pace.decisions_ms if name == symbol)
+    return flatten or all(now_ms - at_ms >= DISCRETIONARY_MS for at_ms in recent)
+
+
+def decided_on(pace: Pace, symbol: str, now_ms: int) -> Pace:
+    """The pace after a discretionary close was decided."""
+    others = tuple(entry for entry in pace.decisions_ms if entry[0] != symbol)
+    return replace(pace, decisions_ms=(*others, (symbol, now_ms)))
+
+
+def may_chase(pace: Pace, now_ms: int) -> bool:
+    """Whether one more position that re-opened may be closed without a human."""
+    lately = sum(1 for at_ms in pace.reopened_ms if at_ms > now_ms - REOPENED_MS)
+    return lately < REOPENED
+
+
+def chased(pace: Pace, now_ms: int) -> Pace:
+    """The pace after a close of a position that re-opened was decided."""
+    lately = tuple(at_ms for at_ms in pace.reopened_ms if at_ms > now_ms - REOPENED_MS)
+    return replace(pace, reopened_ms=(*lately, now_ms))
