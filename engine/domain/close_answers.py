@@ -10,13 +10,10 @@ The rules of this file:
 
 from msgspec.structs import replace
 
+from engine.domain.close_actions import Action, AlertKind, AskReport, SlowDown
 from engine.domain.close_orders import (
-    Action,
-    AlertKind,
-    AskReport,
     CloseOrder,
     Kind,
-    SlowDown,
     State,
     Step,
     again,

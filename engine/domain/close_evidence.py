@@ -14,12 +14,10 @@ The rules of this file:
 
 from msgspec.structs import replace
 
+from engine.domain.close_actions import Action, AlertKind, AskReport
 from engine.domain.close_answers import answered
 from engine.domain.close_orders import (
     DUST_LOTS,
-    Action,
-    AlertKind,
-    AskReport,
     CloseOrder,
     Kind,
     State,

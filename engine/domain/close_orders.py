@@ -13,7 +13,7 @@ The rules of this file:
    was answered is tried again under a new name.
 6. Only `settled` ends it. `refused` sends no more by itself, but still sees that it is over.
 7. Every alert is raised once. No clock, no chance: times are milliseconds of one clock of ours
-   that never goes back, jitter is a number in [0, 1) handed in.
+   that never goes back, nor over a restart; jitter is a number in [0, 1) handed in.
 
 Which state may follow, by what happens; `-` changes no state. `test_close_orders` drives every
 pair. d decided (the next attempt), r durable, s sent, p placed, u unknown, w waiting, f refused,
@@ -31,15 +31,27 @@ e escalated, x settled:
   settled   -       -    -        u        -        -    -         -       -       -
 
 Evidence is in `close_evidence`, answers in `close_answers`. Who calls makes what `Persist` asks
-durable, then says `made_durable`; writes what `Send` holds when pacing allows
-(`close_pacing`), then `sent`; `elapsed` some times a second. `step` does not use this machine yet:
-the live link is not wired. Source of the answers: `retcodes`.
+durable, then says `made_durable`; takes `next_to_send` (`close_plans`) when `close_pacing` allows,
+never before the first full report of a link, writes its `command_of`, says `sent`; and calls
+`elapsed` some times a second. `step` does not use this machine yet: the live link is not wired.
 """
 
 from enum import StrEnum
 
 import msgspec
 from msgspec.structs import replace
+
+from engine.domain.close_actions import (
+    PAGES,
+    Action,
+    Alert,
+    AlertKind,
+    AskReport,
+    Command,
+    Persist,
+    Send,
+    Settle,
+)
 
 DUST_LOTS = 1e-9
 """Less than this is none: lots are doubles."""
@@ -78,24 +90,6 @@ class Kind(StrEnum):
 
 
 REPEATABLE = frozenset({Kind.FULL, Kind.CLOSE_BY, Kind.CANCEL})
-
-
-class AlertKind(StrEnum):
-    """Why a human hears of a close."""
-
-    LATE = "late"
-    ESCALATED = "escalated"
-    CANNOT_ACT = "cannot_act"
-    MISTAKE = "mistake"
-    LIMITS = "limits"
-    REQUOTES = "requotes"
-    OVERTAKEN = "overtaken"
-    """Less is left than was to remain, or the other side: somebody else traded meanwhile."""
-    STILL_THERE = "still_there"
-    """Settled by deals, yet a later report shows the position."""
-
-
-PAGES = frozenset(AlertKind) - {AlertKind.LATE, AlertKind.LIMITS}
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,54 +183,6 @@ class CloseOrder(msgspec.Struct, frozen=True, kw_only=True):
         return round(steps * self.volume_step_lots, 8) if steps > 0 else 0.0
 
 
-class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """What the terminal is asked. The contract's `x` frame has no filling: the terminal's side
-    goes through the allowed ones itself where it knows nothing of ours."""
-
-    command_id: str
-    epoch: int
-    action: str
-    """close, close_by or cancel."""
-    position_id: int
-    position_by: int | None
-    symbol: str
-    side: int
-    volume_lots: float
-    deviation_points: int
-    filling_index: int
-    ttl_ms: int
-
-
-class Persist(msgspec.Struct, frozen=True):
-    """Make the order durable, then say `made_durable`."""
-
-
-class Send(msgspec.Struct, frozen=True):
-    """Write this when pacing allows, then say `sent`; a wish that `elapsed` renews."""
-
-    command: Command
-
-
-class AskReport(msgspec.Struct, frozen=True):
-    """Positions, orders and the intent table are needed."""
-
-
-class SlowDown(msgspec.Struct, frozen=True):
-    """The server has had too many requests: halve the account's rate."""
-
-
-class Alert(msgspec.Struct, frozen=True):
-    """A human must know; `page`: at once."""
-
-    kind: AlertKind
-    page: bool
-
-
-class Settle(msgspec.Struct, frozen=True):
-    """It is over, as proven by deals or a report."""
-
-
-Action = Persist | Send | AskReport | SlowDown | Alert | Settle
 Step = tuple[CloseOrder, tuple[Action, ...]]
 
 

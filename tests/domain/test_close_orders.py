@@ -10,18 +10,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from engine.domain import close_orders
+from engine.domain.close_actions import Alert, AlertKind, AskReport, Persist, Send, Settle, SlowDown
 from engine.domain.close_answers import answered
 from engine.domain.close_evidence import on_deal, on_position, on_report
 from engine.domain.close_orders import (
-    Alert,
-    AlertKind,
-    AskReport,
     CloseOrder,
     Kind,
-    Persist,
-    Send,
-    Settle,
-    SlowDown,
     State,
     Step,
     elapsed,

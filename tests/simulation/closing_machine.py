@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-NAMES = ("close_orders", "close_answers", "close_evidence", "close_plans")
+NAMES = ("close_actions", "close_orders", "close_answers", "close_evidence", "close_plans")
 DOMAIN = Path(__file__).parents[2] / "engine" / "domain"
 
 Planting = tuple[str, str, str]
@@ -43,4 +43,4 @@ def machine(*plantings: Planting) -> Machine:
         sys.modules[full] = module_
         exec(compile(source, f"{full}.py", "exec"), module_.__dict__)
         loaded.append(module_)
-    return Machine(*loaded)
+    return Machine(*loaded[1:])
