@@ -380,11 +380,17 @@ class Connection:
         if not self._last_word:
             return
         self._last_word = False
-        with trio.move_on_after(self._settings.linger_s), suppress(*Broken):
-            with suppress(*Broken):
-                await self._stream.unwrap()
-            transport = self._stream.transport_stream
-            await transport.send_eof()
-            discarded = 0
-            while discarded < LINGER_BYTES and (chunk := await transport.receive_some(READ_BYTES)):
-                discarded += len(chunk)
+        transport = self._stream.transport_stream  # `unwrap` takes it away from the TLS stream
+        try:
+            with trio.move_on_after(self._settings.linger_s), suppress(*Broken):
+                with suppress(*Broken):
+                    await self._stream.unwrap()
+                await transport.send_eof()
+                discarded = 0
+                while discarded < LINGER_BYTES:
+                    chunk = await transport.receive_some(READ_BYTES)
+                    if not chunk:
+                        break
+                    discarded += len(chunk)
+        finally:
+            await trio.aclose_forcefully(transport)

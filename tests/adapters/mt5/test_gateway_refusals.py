@@ -50,6 +50,18 @@ async def test_unknown_accounts_and_wrong_keys_hear_the_same_and_nothing_is_writ
         assert await open_house.epochs.read(ACCOUNT) == 0
 
 
+async def test_a_refused_client_that_says_goodbye_properly_leaves_the_gateway_standing() -> None:
+    """After the closing of TLS the stream has no transport left; the gateway must not need one."""
+    async with house() as open_house:
+        async with open_house.line() as line:
+            await line.say(b"not a frame\n")
+            assert await line.end_code()
+            await line.stream.unwrap()
+        await until_refused(open_house, next(iter(open_house.refused())))
+        async with open_house.line() as line:
+            await line.shake_hands()
+
+
 async def test_a_replayed_nonce_is_refused() -> None:
     async with house() as open_house:
         async with open_house.line(nonce="x" * 32) as line:
