@@ -380,7 +380,10 @@ inline bool SocketTimeouts(int, uint, uint) { return true; }
 inline void SocketClose(int socket) {
   Wire wire = wires.at(socket);
   wires.erase(socket);
-  if (wire.tls) SSL_free(wire.tls);  // without a goodbye of TLS: the harder way to end
+  if (wire.tls) {
+    SSL_shutdown(wire.tls);
+    SSL_free(wire.tls);
+  }
   if (wire.number >= 0) close(wire.number);
 }
 inline bool Handshake(Wire &wire) {
