@@ -68,6 +68,7 @@ async def test_a_duplicate_tells_deal_and_result_twice() -> None:
         assert results[0] == results[1]
         _, (_, one), (_, two) = await world.sink.until("deal", 3)
         assert one == two
+        assert len(world.sink.of("position")) == 2, "it opened once and closed once"
 
 
 async def test_reordered_tellings_come_the_last_first() -> None:

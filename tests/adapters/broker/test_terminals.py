@@ -1,5 +1,6 @@
 """Terminals of the simulated broker, linked to the real gateway over loopback TLS."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -237,6 +238,17 @@ async def test_a_revoked_terminal_stays_away_and_others_stay() -> None:
         world.house.keys[AccountKey(ACCOUNT.server, 1002)] = ()
         await world.until(lambda: world.own.terminals[1002].ends == ["revoked"])
         assert world.terminal.linked.is_set()
+
+
+async def test_a_terminal_that_finds_nobody_asks_less_and_less_often() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        async with brokerage(terminal={"port": taken.getsockname()[1]}) as world:
+            await trio.sleep(0.5)
+            ends = world.terminal.ends
+            assert set(ends) == {"unreachable"}
+            # Without longer and longer pauses of some 15 ms it would be more than 30 times.
+            assert 2 <= len(ends) <= 15
 
 
 async def test_a_terminal_moves_where_it_is_told_to() -> None:
