@@ -97,7 +97,8 @@ def _not_done(
         return _slowly(replace(order, requotes=0), AlertKind.REQUOTES, now_ms)
     if kind is RetcodeClass.WAIT:
         order, page = raised(order, AlertKind.CANNOT_ACT)
-        at_ms = now_ms + terms.probe_ms if opens_at_ms is None else max(opens_at_ms, now_ms)
+        known = opens_at_ms is not None and opens_at_ms > now_ms
+        at_ms = opens_at_ms if known else now_ms + terms.probe_ms
         return replace(order, state=State.WAITING, retry_at_ms=at_ms), page
     if kind is RetcodeClass.OUR_MISTAKE:
         return _mend(order, now_ms)

@@ -20,6 +20,7 @@ from engine.domain.close_orders import (
     Step,
     elapsed,
     link_lost,
+    linked,
     made_durable,
     recovered,
     resumed,
@@ -151,6 +152,8 @@ def happens(event: str, made: CloseOrder) -> Iterator[Step]:
             for row, at_ms in itertools.product((None, *CODES), (SENT_MS - 5, SENT_MS + 46_000)):
                 seen = report(volume, side, working, row)
                 yield on_report(made, seen, at_ms, SENT_MS + 46_010, 0.5)
+        known = replace(made, deals=((900, 500, 1.0),))
+        yield on_report(known, report(0.0, row=10009), SENT_MS + 60, SENT_MS + 70, 0.5)
         yield on_report(made, report(0.0, complete=False), SENT_MS + 60, SENT_MS + 70, 0.5)
     elif event == "position":
         for closed in (False, True):
@@ -229,9 +232,10 @@ def test_a_deal_or_a_working_order_breaks_the_agreement() -> None:
     held = replace(order(State.UNKNOWN, Kind.PARTIAL), agreeing_lots=0.7)
     after = SENT_MS + 46_000
     told = on_deal(held, deal(0.1, number=7), after)[0]
-    assert on_report(told, report(0.7), after + 5, after + 10, 0.5)[1] == ()
     working = on_report(held, report(0.7, working=True), after, after + 10, 0.5)[0]
-    assert on_report(working, report(0.7), after + 20, after + 30, 0.5)[1] == ()
+    for made in (told, working):
+        still = on_report(made, report(0.7), after + 20, after + 30, 0.5)[0]
+        assert (still.state, still.attempts) == (State.UNKNOWN, 1)
 
 
 def test_a_report_taken_before_the_send_proves_nothing_of_it() -> None:
@@ -348,6 +352,57 @@ def test_already_closed_settles_when_a_report_says_so_too() -> None:
 def test_a_restart_holds_a_partial_from_the_restart_on() -> None:
     made, actions = recovered(order(State.DECIDED, Kind.PARTIAL), SENT_MS)
     assert (made.state, made.sent_at_ms, actions) == (State.UNKNOWN, SENT_MS, (AskReport(),))
+
+
+def test_a_report_older_than_what_is_known_changes_nothing() -> None:
+    waits = order(State.WAITING, known_at_ms=SENT_MS + 100)
+    assert on_report(waits, report(0.0), SENT_MS + 99, SENT_MS + 200, 0.5) == (waits, ())
+    over = order(State.SETTLED)
+    assert on_report(over, report(1.0), SENT_MS + 60, SENT_MS + 200, 0.5) == (over, ())
+
+
+def test_what_is_there_after_it_was_settled_is_closed_on_and_told() -> None:
+    made, actions = on_report(order(State.SETTLED), report(1.0), SENT_MS + 61, SENT_MS + 70, 0.5)
+    assert actions == (Alert(AlertKind.STILL_THERE, page=True), AskReport())
+    assert (made.state, made.in_flight) == (State.UNKNOWN, True)
+
+
+def test_a_full_close_is_repeated_at_once_and_then_ever_more_slowly_under_its_name() -> None:
+    made, sends, now_ms = order(State.UNKNOWN), [], SENT_MS
+    for _ in range(200):
+        now_ms += 100
+        made, actions = on_report(made, report(1.0), now_ms, now_ms, 0.5)
+        if made.state is State.DURABLE:
+            assert isinstance(actions[0], Send)
+            assert actions[0].command.command_id == "int_1-1"
+            sends.append(now_ms - SENT_MS)
+            made = link_lost(sent(made, now_ms)[0], now_ms)[0]
+    gaps = [later - first for first, later in itertools.pairwise(sends)]
+    assert sends[0] == 100
+    assert gaps == sorted(gaps)
+    assert gaps[0] >= 1_000
+    assert gaps[-1] >= 4_000
+
+
+def test_a_session_that_should_be_open_is_probed_not_hammered() -> None:
+    made, _ = answered(order(State.SENT), result(10018), SENT_MS, 0.5, SENT_MS - 1)
+    assert made.retry_at_ms == SENT_MS + 60_000
+
+
+def test_an_epoch_never_goes_back() -> None:
+    assert linked(order(State.UNKNOWN), 9)[0].epoch == 9
+    assert linked(order(State.UNKNOWN), 2)[0].epoch == 3
+
+
+def test_what_was_written_as_the_link_broke_is_held_from_the_writing_on() -> None:
+    made = sent(link_lost(order(State.DURABLE, Kind.PARTIAL), SENT_MS)[0], SENT_MS + 7)[0]
+    assert (made.state, made.sent_at_ms) == (State.UNKNOWN, SENT_MS + 7)
+
+
+def test_a_deal_without_our_answer_settles_nothing() -> None:
+    unanswered = order(State.UNKNOWN)
+    made, actions = on_deal(unanswered, deal(1.0, number=0), SENT_MS + 50)
+    assert (made.state, actions) == (State.UNKNOWN, (AskReport(),))
 
 
 @given(current=st.integers(1, 10_000), target=st.integers(0, 10_000), step=st.sampled_from([1, 10]))
