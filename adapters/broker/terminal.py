@@ -41,6 +41,8 @@ ROWS_WAITING = 20_000
 """Quotes that may wait for the link; the oldest go."""
 TOLD_WAITING = 4096
 FLOOR_LOOKS = 3
+OWED_FRAMES = 128
+"""The engine signs after 64 at most; twice that without a word is silence."""
 MOST_DOUBLINGS = 10
 FINAL = frozenset(
     {EndCode.SUPERSEDED, EndCode.REVOKED, EndCode.REFUSED, EndCode.VERSION, EndCode.LEFT}
@@ -107,6 +109,8 @@ class Terminal:
         self._wanted: frozenset[str] = frozenset()
         self._heartbeat_s = 1.0
         self._heard_s = 0.0
+        self._heard_n = 0
+        self._owed_since_s: float | None = None
         self._link_scope = trio.CancelScope()
         self._away_s: float | None = None
         self._nursery: trio.Nursery | None = None
@@ -194,7 +198,7 @@ class Terminal:
             nursery.start_soon(self._write, tls)
             while True:
                 chunk = bytes(await tls.receive_some(READ_BYTES))
-                self._heard_s = trio.current_time()
+                self._note_heard()
                 for event in side.receive(chunk) if chunk else side.receive_end():
                     if isinstance(event, Ended):
                         ended = event
@@ -232,6 +236,7 @@ class Terminal:
         self.intents.note_epoch(welcome.epoch)
         self._heartbeat_s = welcome.heartbeat_ms / 1000.0
         self.counts["links"] += 1
+        self._note_heard()  # the welcome has changed the numbers
         self._say(side.send_kept())
         self._side = side
         waited = [told for told in self._waiting if not isinstance(told, PositionMoved)]
@@ -308,12 +313,11 @@ class Terminal:
         looks = 0
         while True:
             await trio.sleep(self._settings.floor_looks_s)
-            silent_s = trio.current_time() - self._heard_s
             account = self._server.accounts[self.login]
             floor = self.intents.floor
             is_open = bool(account.positions or account.orders)
             below = account.major(account.equity_minor()) <= floor
-            armed = floor > 0.0 and silent_s >= self._settings.floor_silent_s
+            armed = floor > 0.0 and self._silent_s() >= self._settings.floor_silent_s
             looks = looks + 1 if armed and below and is_open else 0
             if looks >= FLOOR_LOOKS:
                 self.counts["floor_closes"] += 1
@@ -358,9 +362,28 @@ class Terminal:
             self._say(self._speech.tellings(side, kept))
         if self._rows:
             self.counts["quotes"] += len(self._rows)
-            self._out += side.send_quotes(list(self._rows), self._speech.gmt_msc())
+            self._say(side.send_quotes(list(self._rows), self._speech.gmt_msc()))
             self._rows.clear()
 
     def _say(self, frame: bytes) -> None:
         self._out += frame
         self._wake.set()
+        unsigned = self._session.next_n - 1 - self._heard_n
+        if self._owed_since_s is None and self._side is not None and unsigned > OWED_FRAMES:
+            self._owed_since_s = trio.current_time()
+
+    def _note_heard(self) -> None:
+        self._heard_s = trio.current_time()
+        self._heard_n = self._session.next_n - 1
+        self._owed_since_s = None
+
+    def _silent_s(self) -> float:
+        """How long there has been no sign of the engine.
+
+        While linked the engine owes nothing but an acknowledgement once in a while: on a quiet
+        link it may say nothing for a minute. Without a link every second counts.
+        """
+        now_s = trio.current_time()
+        if self._side is None:
+            return now_s - self._heard_s
+        return 0.0 if self._owed_since_s is None else now_s - self._owed_since_s

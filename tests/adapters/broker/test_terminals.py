@@ -218,17 +218,35 @@ async def test_what_was_not_signed_for_is_told_again() -> None:
 
 
 async def test_the_floor_is_enforced_while_the_engine_is_silent() -> None:
-    limits = {"floor_silent_s": 0.1, "floor_looks_s": 0.02}
+    limits = {"floor_silent_s": 0.3, "floor_looks_s": 0.02}
     async with brokerage(terminal=limits) as world:
         await world.report()
         world.open()
         world.command(Action.SET, intent_id="", floor=9_999.5)
         await world.until(lambda: world.terminal.intents.floor == 9_999.5)
-        await trio.sleep(0.05)
-        assert len(world.account.positions) == 1, "the engine speaks"
+        await trio.sleep(0.6)
+        assert len(world.account.positions) == 1, "a quiet engine is not a silent one"
         world.terminal.cut(30.0)
         await world.until(lambda: not world.account.positions)
         assert world.terminal.counts["floor_closes"] >= 1
+
+
+async def test_an_engine_that_signs_for_nothing_any_more_is_silent() -> None:
+    limits = {"floor_silent_s": 0.1, "floor_looks_s": 0.02}
+    async with brokerage(terminal=limits) as world:
+        await world.report()
+        world.house.gateway.want_symbols(ACCOUNT.server, ["EURUSD"])
+        world.command(Action.SET, intent_id="", floor=9_999.5)
+        await world.until(lambda: world.terminal.intents.floor == 9_999.5)
+        world.sink.held = trio.Event()
+        world.open()
+        for tick in range(200):
+            bid, ask = PRICES["EURUSD"]
+            world.server.quote("EURUSD", bid, ask, NOON_MSC + tick)
+            await trio.sleep(0.001)
+        await world.until(lambda: not world.account.positions)
+        assert world.terminal.ends == [], "the link stands"
+        world.sink.held.set()
 
 
 async def test_a_revoked_terminal_stays_away_and_others_stay() -> None:
