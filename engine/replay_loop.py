@@ -71,7 +71,6 @@ class ReplayLoop:
         self._by_slot: dict[int, int] = {}
         self._unknown: set[int] = set(range(len(self._seats)))
         self._unknown_due_msc = NEVER_MSC
-        self._seen = 0
         self._unseen: set[int] = set()
         self._resets: ResetSchedule | None = None
         self._index = 0
