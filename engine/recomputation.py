@@ -58,10 +58,7 @@ class Recomputation:
         if not self.ticks:
             self._apply(Opened(time_msc), None)
             self._next_reset_msc = next_reset_of(self._state, time_msc)
-        while self._next_reset_msc <= time_msc and self.found is None:
-            instant = self._next_reset_msc
-            self._apply(TimeReached(instant, self._quotes), None)
-            self._next_reset_msc = next_reset_of(self._state, instant)
+        self._reset_until(time_msc)
         if self.found is not None:
             return
         self.ticks += 1
@@ -75,13 +72,17 @@ class Recomputation:
 
     def market_found(self, found: Found) -> None:
         """What a guard on the feed found, after the resets that come before it."""
-        while self._next_reset_msc <= found.time_msc and self.found is None:
-            instant = self._next_reset_msc
-            self._apply(TimeReached(instant, self._quotes), None)
-            self._next_reset_msc = next_reset_of(self._state, instant)
+        self._reset_until(found.time_msc)
         if self.found is None and found.finding.symbol in self._needs:
             event = MarketFound(found.time_msc, found.finding, found.tick, self._quotes)
             self._apply(event, found.tick)
+
+    def _reset_until(self, time_msc: int) -> None:
+        """Every reset instant up to a time, on the quotes before any tick there."""
+        while self._next_reset_msc <= time_msc and self.found is None:
+            instant = self._next_reset_msc
+            self._apply(TimeReached(instant, self._quotes), None)
+            self._next_reset_msc = next_reset_of(self._state, instant)
 
     def _is_idle(self, time_msc: int) -> bool:
         state = self._state

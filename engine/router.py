@@ -4,7 +4,8 @@ A walk is synchronous: actors run, and put new watches, only between two of them
 router waits, where ticks may not conflate, until every busy actor has room for all of its ticks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import trio
@@ -12,7 +13,15 @@ import trio
 from engine.actor import Actor
 from engine.clock import Clock
 from engine.domain import operating
-from engine.domain.events import MarketFound, Opened, QuoteMarked, ReplayEnded, TimeReached
+from engine.domain.events import (
+    Event,
+    MarketFound,
+    Opened,
+    QuoteMarked,
+    ReplayEnded,
+    TimeReached,
+)
+from engine.domain.quotes import Quote
 from engine.domain.records import Tick
 from engine.domain.valuation import missing_quote
 from engine.domain.watch import NEVER_MSC
@@ -90,7 +99,8 @@ class Router:
         await self._instants_until(found.time_msc, alarms=False)
         for actor in self._actors:
             if found.finding.symbol in actor.seat.needs and not self.is_closed:
-                await self._tell_between(actor, found)
+                event_on = partial(MarketFound, found.time_msc, found.finding, found.tick)
+                await self._tell_between(actor, event_on)
 
     async def on_time(self, time_msc: int) -> None:
         """Tells the clock, where ticks may fail to come: resets, notices, holding times.
@@ -108,7 +118,7 @@ class Router:
         """Lets every actor finish, and tells them that no tick comes any more."""
         await self._seats.all_resting()
         for actor in self._actors:
-            await self._tell_instant(actor.seat.place, self._time_msc, ended=True)
+            await self._tell_between(actor, partial(ReplayEnded, self._time_msc))
         await self._seats.all_resting()
 
     def close(self) -> None:
@@ -178,26 +188,20 @@ class Router:
                 if self._actors[place].seat.rings(alarm_msc):
                     await self._tell_instant(place, max(alarm_msc, self._time_msc))
 
-    async def _tell_between(self, actor: Actor, found: Found) -> None:
-        if actor.crashed is not None:
-            return
-        await actor.inbox.wait_for_room(1)
-        seat = actor.seat
-        quotes, marks = seat.quotes(), seat.marks()
-        begins = seat.hold()
-        event = MarketFound(found.time_msc, found.finding, found.tick, quotes)
-        self._tell(actor, Told(event, 0, 0, marks, begins))
+    async def _tell_instant(self, place: int, time_msc: int) -> None:
+        await self._tell_between(self._actors[place], partial(TimeReached, time_msc))
 
-    async def _tell_instant(self, place: int, time_msc: int, *, ended: bool = False) -> None:
-        actor = self._actors[place]
+    async def _tell_between(
+        self, actor: Actor, event_on: Callable[[dict[str, Quote]], Event]
+    ) -> None:
+        """Tells what happens between two ticks; `event_on` makes it of the quotes of now."""
         if actor.crashed is not None:
             return
         await actor.inbox.wait_for_room(1)
         seat = actor.seat
         quotes, marks = seat.quotes(), seat.marks()
         begins = seat.hold()
-        event = ReplayEnded(time_msc, quotes) if ended else TimeReached(time_msc, quotes)
-        self._tell(actor, Told(event, 0, 0, marks, begins))
+        self._tell(actor, Told(event_on(quotes), 0, 0, marks, begins))
 
     def _tell(self, actor: Actor, told: Told) -> None:
         self._number += 1

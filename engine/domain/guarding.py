@@ -94,9 +94,11 @@ def _act(draft: Draft, place: int, outcome: Outcome, equity: int) -> None:
             _publish_breach(draft, guard, outcome, equity)
             _breached(draft, place, None)
         case RuleFound(breach=False):
-            draft.publish(records.RuleWarning, **_rule_fields(draft, guard, outcome))
+            draft.publish(
+                records.RuleWarning, **rule_fields(draft, guard.name, _kind(guard), outcome)
+            )
         case RuleFound():
-            fields = _rule_fields(draft, guard, outcome)
+            fields = rule_fields(draft, guard.name, _kind(guard), outcome)
             draft.publish(records.RuleBreach, action=guard.action.value, **fields)
             _breached(draft, place, outcome.only_positions)
         case Reached():
@@ -203,11 +205,12 @@ def _limit_fields(
     }
 
 
-def _rule_fields(draft: Draft, guard: Guard, found: RuleFound) -> dict[str, object]:
+def rule_fields(draft: Draft, guard: str, kind: str, found: RuleFound) -> dict[str, object]:
+    """What the records of a rule's warning and of its breach have in common."""
     return {
-        "verdict_id": verdict_id(draft.state.spec.key, guard.name, draft.next_seq),
-        "guard": guard.name,
-        "kind": _kind(guard),
+        "verdict_id": verdict_id(draft.state.spec.key, guard, draft.next_seq),
+        "guard": guard,
+        "kind": kind,
         "measured": found.measured,
         "value": None if found.value is None else percent(found.value),
         "limit": found.limit,

@@ -4,10 +4,8 @@ from msgspec.structs import replace
 
 from engine.domain import closing, guarding, records
 from engine.domain.drafts import Draft
-from engine.domain.ids import verdict_id
 from engine.domain.market_findings import Finding, Level, OnSuspect
 from engine.domain.market_guards import outcome_for
-from engine.domain.units import percent
 
 
 def take_finding(draft: Draft, finding: Finding) -> None:
@@ -17,15 +15,7 @@ def take_finding(draft: Draft, finding: Finding) -> None:
     found = outcome_for(finding, draft.state)
     if found is None:
         return
-    fields = {
-        "verdict_id": verdict_id(draft.state.spec.key, finding.guard, draft.next_seq),
-        "guard": finding.guard,
-        "kind": finding.kind,
-        "measured": found.measured,
-        "value": None if found.value is None else percent(found.value),
-        "limit": found.limit,
-        "subject": found.subject,
-    }
+    fields = guarding.rule_fields(draft, finding.guard, finding.kind, found)
     if not found.breach:
         draft.publish(records.RuleWarning, **fields)
         return

@@ -7,6 +7,8 @@ operations in the same order, so their marks and wakes are equal to the last bit
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from engine.domain.conversion import mid_rate
+from engine.domain.conversion import rate as side_rate
 from engine.domain.quotes import Quote, defect
 from engine.domain.watch import DRAWDOWN_TIE, Exposure, Leg, Line, Marks, Watch
 from engine.marking.ticks import TickBatch
@@ -15,23 +17,11 @@ from engine.marking.wakes import Wake
 Quotes = dict[str, Quote]
 
 
-def mid_rate(conversion: tuple[Leg, ...], quotes: Quotes) -> float:
-    """Deposit currency for one unit of profit currency, at mid; 1 without a conversion."""
-    rate = 1.0
-    for leg in conversion:
-        mid = quotes[leg.symbol].mid
-        rate *= 1.0 / mid if leg.inverse else mid
-    return rate
-
-
 def side_error(conversion: tuple[Leg, ...], quotes: Quotes) -> float:
     """How far the rate by side may lie from the rate at mid."""
-    bid = ask = 1.0
-    for leg in conversion:
-        quote = quotes[leg.symbol]
-        bid *= 1.0 / quote.ask if leg.inverse else quote.bid
-        ask *= 1.0 / quote.bid if leg.inverse else quote.ask
     mid = mid_rate(conversion, quotes)
+    ask = side_rate(conversion, quotes, at_ask=True)
+    bid = side_rate(conversion, quotes, at_ask=False)
     return max(ask - mid, mid - bid)
 
 
