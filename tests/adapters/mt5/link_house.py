@@ -142,9 +142,12 @@ class Line:
         self.stream = stream
         self.side = side
         self.session = session
+        self._turn = trio.Lock()
+        """A test's task and a background heartbeat may both have something to say."""
 
     async def say(self, *frames: bytes) -> None:
-        await self.stream.send_all(b"".join(frames))
+        async with self._turn:
+            await self.stream.send_all(b"".join(frames))
 
     async def hear(self) -> list[TerminalEvent]:
         """What comes next; the end, when the engine hangs up."""

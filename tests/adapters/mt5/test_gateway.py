@@ -274,7 +274,7 @@ async def test_one_terminal_of_a_server_quotes_for_all() -> None:
 
 
 async def test_a_leader_that_goes_silent_is_replaced_and_told_to_stop() -> None:
-    async with house(silence_s=0.4, heartbeat_ms=50) as open_house:
+    async with house(silence_s=1.0, heartbeat_ms=50) as open_house:
         open_house.gateway.want_symbols("Demo-1", ["EURUSD"])
         async with (
             open_house.linked() as first,
