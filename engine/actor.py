@@ -8,14 +8,14 @@ and repeats nothing, and a deal the broker made at once comes before the next ti
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from dataclasses import replace as with_field
+
+from msgspec.structs import replace
 
 from engine.domain.account import AccountState
 from engine.domain.commands import Halt, Refused
 from engine.domain.effects import Effect, Publish, SendClose
 from engine.domain.events import (
     DealReported,
-    Event,
     MarketFound,
     Opened,
     QuoteMarked,
@@ -23,6 +23,7 @@ from engine.domain.events import (
     TimeReached,
 )
 from engine.domain.ids import AccountKey
+from engine.domain.inputs import Event
 from engine.domain.quotes import Quote
 from engine.domain.records import Record
 from engine.domain.step import Step, obey, step
@@ -272,7 +273,7 @@ def _quotes(event: Event) -> dict[str, Quote]:
 
 
 def _with_marks(event: _Valued, marks: Marks) -> _Valued:
-    return with_field(event, marks=marks)
+    return replace(event, marks=marks)
 
 
 def _records(effects: tuple[Effect, ...]) -> tuple[Record, ...]:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 import trio
 
 from engine.domain.commands import Command, Refused
-from engine.domain.events import DealReported, Event, QuoteMarked
+from engine.domain.events import DealReported, QuoteMarked
+from engine.domain.inputs import Event
 from engine.domain.step import Step
 from engine.domain.watch import Marks
 

@@ -1,6 +1,20 @@
-"""A state of one account as a journal keeps it: a restart replays only the records after it."""
+"""What a journal keeps of an account beside its records: inputs, and states to go on from.
+
+A restart takes the newest state and steps the entries after it.
+"""
 
 from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """One input of `step` that changed something lasting, as a journal keeps it."""
+
+    number: int
+    """Of the account's entries, from 1, no gaps."""
+    body: bytes
+    """Opaque to the journal: `journaled.py` makes and reads it."""
+    digest: str
+    """Of the state after it."""
 
 
 class KeptState(NamedTuple):
@@ -8,6 +22,8 @@ class KeptState(NamedTuple):
 
     seq: int
     """Of the last record that is in it."""
+    number: int
+    """Of the last entry that is in it."""
     digest: str
     """`state_digest` of the state, to compare after decoding."""
     body: bytes

@@ -7,8 +7,9 @@ from engine.domain.equity_limits import (
     follows_day_high,
     tracker_index,
 )
-from engine.domain.events import Event, MarketFound, Opened, QuoteMarked, TimeReached
+from engine.domain.events import MarketFound, Opened, QuoteMarked, TimeReached
 from engine.domain.guards import Consistency, EquityLimit, MinDays, ProfitTarget, Reference
+from engine.domain.inputs import Event
 from engine.domain.operating import next_due_msc
 from engine.domain.quotes import Quote
 from engine.domain.records import (

@@ -11,13 +11,13 @@ from engine.domain import operating
 from engine.domain.account import AccountState
 from engine.domain.effects import Effect, Publish, SendClose
 from engine.domain.events import (
-    Event,
     MarketFound,
     Opened,
     QuoteMarked,
     ReplayEnded,
     TimeReached,
 )
+from engine.domain.inputs import Event
 from engine.domain.quotes import Quote
 from engine.domain.records import Record, Tick
 from engine.domain.step import step

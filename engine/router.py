@@ -14,13 +14,13 @@ from engine.actor import Actor
 from engine.clock import Clock
 from engine.domain import operating
 from engine.domain.events import (
-    Event,
     MarketFound,
     Opened,
     QuoteMarked,
     ReplayEnded,
     TimeReached,
 )
+from engine.domain.inputs import Event
 from engine.domain.quotes import Quote
 from engine.domain.records import Tick
 from engine.domain.valuation import missing_quote

@@ -6,6 +6,7 @@ import msgspec
 
 from engine.domain.guards import AccountGuard
 from engine.domain.ids import AccountKey
+from engine.domain.live import Live
 from engine.domain.positions import Position
 from engine.domain.units import major
 from engine.domain.valuation import Market
@@ -50,6 +51,8 @@ class AccountSpec(msgspec.Struct, frozen=True, kw_only=True):
     market: Market
     initial_minor: int
     guards: tuple[AccountGuard, ...]
+    ruleset: str = ""
+    """Where the guards are from, by name."""
     leverage: int = 100
     margin_mode: MarginMode = MarginMode.HEDGING
     mode: Mode = Mode.ENFORCE
@@ -102,6 +105,8 @@ class GuardState(msgspec.Struct, frozen=True, kw_only=True):
     """(position, UTC milliseconds) from which a holding time or a grace runs."""
     days: Days | None = None
     """For objectives; None before the first deal."""
+    is_estimated: bool = False
+    """The reference is of a reset that nobody was there for, put together afterwards."""
 
 
 class AccountState(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +139,8 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
     """Money moved since the guards were last tested: they are tested on the next tick."""
     time_msc: int = 0
     """Of the last event."""
+    live: Live | None = None
+    """Of an account with a link to a terminal; None in a replay."""
 
     @property
     def is_halted(self) -> bool:

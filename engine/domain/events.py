@@ -1,7 +1,12 @@
-"""What happens to an account: the inputs of `step`. Past tense; commands are in `commands.py`."""
+"""What happens to an account: the inputs of `step`. Past tense; commands are in `commands.py`.
+
+Those of a live link are in `link_events.py`. All of them are kept in a journal, so they are
+structs with a tag each.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from engine.domain.market_findings import Finding
 from engine.domain.quotes import Quote
@@ -9,15 +14,13 @@ from engine.domain.records import Tick
 from engine.domain.watch import Marks
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True, tag="opened"):
     """The account is watched from here."""
 
     time_msc: int
 
 
-@dataclass(frozen=True, slots=True)
-class QuoteMarked:
+class QuoteMarked(msgspec.Struct, frozen=True, tag="quote_marked"):
     """A tick on which something may have to be decided."""
 
     time_msc: int
@@ -29,8 +32,7 @@ class QuoteMarked:
     """The kernel's marks of the ticks before this one; None when it was stepped on each."""
 
 
-@dataclass(frozen=True, slots=True)
-class TimeReached:
+class TimeReached(msgspec.Struct, frozen=True, tag="time_reached"):
     """A reset instant, or (live) the clock: quotes are those before any tick at this time."""
 
     time_msc: int
@@ -38,9 +40,8 @@ class TimeReached:
     marks: Marks | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DealReported:
-    """A deal closed a position, wholly or in part."""
+class DealReported(msgspec.Struct, frozen=True, tag="deal_reported"):
+    """A deal of a replay's broker closed a position, wholly or in part."""
 
     time_msc: int
     position_id: int
@@ -52,8 +53,7 @@ class DealReported:
     tick: Tick | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MarketFound:
+class MarketFound(msgspec.Struct, frozen=True, tag="market_found"):
     """A guard on the feed found something in a symbol; quotes include the tick that showed it."""
 
     time_msc: int
@@ -63,8 +63,7 @@ class MarketFound:
     marks: Marks | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayEnded:
+class ReplayEnded(msgspec.Struct, frozen=True, tag="replay_ended"):
     """No tick comes any more; the account says what became of it."""
 
     time_msc: int
@@ -72,4 +71,5 @@ class ReplayEnded:
     marks: Marks | None = None
 
 
-Event = Opened | QuoteMarked | TimeReached | DealReported | MarketFound | ReplayEnded
+MarketEvent = Opened | QuoteMarked | TimeReached | DealReported | MarketFound | ReplayEnded
+"""All that a replay has."""

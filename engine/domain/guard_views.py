@@ -64,6 +64,12 @@ class GuardView(msgspec.Struct, frozen=True, kw_only=True):
     next_reset_msc: int | None
     age_ms: int | None
     """Of the oldest quote it is measured on."""
+    is_estimated: bool = False
+    """The reference is of a reset that nobody was there for, put together afterwards."""
+    comparator: str | None = None
+    latch: str | None = None
+    reset_zone: str | None = None
+    notice_s: float = 0.0
 
 
 def guard_view(
@@ -104,6 +110,11 @@ def guard_view(
         floor_after_reset=major_of(state, after),
         next_reset_msc=None if guard.reset is None else _next_reset(guard.reset, sight.time_msc),
         age_ms=age_ms,
+        is_estimated=known is not None and known.is_estimated,
+        comparator=guard.comparator.value if isinstance(guard, EquityLimit) else None,
+        latch=guard.latch.value,
+        reset_zone=None if guard.reset is None else guard.reset.zone,
+        notice_s=guard.notice_s,
     )
 
 

@@ -17,6 +17,8 @@ from engine.domain.guard_views import (
     nearest,
     room_percent,
 )
+from engine.domain.live import Live
+from engine.domain.live_views import LiveView, live_view
 from engine.domain.margin import margin_minor
 from engine.domain.marks import published_drawdown, published_high_water
 from engine.domain.positions import Side
@@ -52,6 +54,8 @@ class PositionView(msgspec.Struct, frozen=True, kw_only=True):
     opened_at_msc: int | None
     magic: int
     comment: str
+    intent_id: str | None = None
+    """The strategy's intent that it fills."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +103,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """That, as percent of the guard's amount."""
     positions: tuple[PositionView, ...]
     guards: tuple[GuardView, ...]
+    ruleset: str = ""
+    live: LiveView | None = None
+    """Of an account with a link to a terminal."""
 
 
 def snapshot_of(state: AccountState, sight: Sight) -> Snapshot:
@@ -156,6 +163,8 @@ def snapshot_of(state: AccountState, sight: Sight) -> Snapshot:
         room_percent=None if closest is None else room_percent(closest),
         positions=_position_views(state, sight.quotes, profits),
         guards=guards,
+        ruleset=spec.ruleset,
+        live=None if state.live is None else live_view(state.live),
     )
 
 
@@ -170,11 +179,36 @@ def quality_of(state: AccountState, sight: Sight) -> tuple[Quality, str | None, 
     missing = missing_quote(market, state.positions, sight.quotes)
     if missing is not None:
         return Quality.UNKNOWN, f"{missing} has no quote yet", age_ms
+    if state.live is not None:
+        doubt = _doubt(state.live, sight.time_msc)
+        if doubt is not None:
+            return *doubt, age_ms
     if not state.opened:
         return Quality.UNKNOWN, "not opened yet", age_ms
     if age_ms is not None and age_ms > sight.stale_after_ms:
         return Quality.STALE, f"no quote of {oldest} for {age_ms // 1000} s", age_ms
     return Quality.KNOWN, None, age_ms
+
+
+def _doubt(live: Live, now_msc: int) -> tuple[Quality, str] | None:
+    """Why what a live account holds is not known as of now; None: it is."""
+    link = live.link
+    if link.refusal:
+        return Quality.UNKNOWN, link.refusal
+    if live.is_failed:
+        return Quality.UNKNOWN, "the terminal's report failed"
+    if live.settling:
+        return Quality.UNKNOWN, "a position is gone and its deal has not come yet"
+    if not live.book.total_syncs:
+        return Quality.UNKNOWN, "no full report yet"
+    seconds = max(0, now_msc - link.changed_msc) // 1000
+    if not link.is_linked:
+        return Quality.STALE, f"the terminal has been away for {seconds} s"
+    if link.is_silent:
+        return Quality.STALE, f"the terminal has been silent for {seconds} s"
+    if not link.is_reported:
+        return Quality.STALE, "linked again; its report has not come yet"
+    return None
 
 
 def _margin_minor(state: AccountState, sight: Sight) -> int | None:
@@ -205,6 +239,8 @@ def _profits_minor(state: AccountState, quotes: Quotes) -> list[int | None]:
 def _position_views(
     state: AccountState, quotes: Quotes, profits: list[int | None]
 ) -> tuple[PositionView, ...]:
+    intents = () if state.live is None else state.live.book.intents
+    fills = {number: one.intent_id for one in intents for number in one.position_ids}
     views = []
     for position, profit in zip(state.positions, profits, strict=True):
         quote = quotes.get(position.symbol)
@@ -227,6 +263,7 @@ def _position_views(
                 opened_at_msc=position.opened_at_msc,
                 magic=position.magic,
                 comment=position.comment,
+                intent_id=fills.get(position.position_id),
             )
         )
     return tuple(views)

@@ -18,7 +18,6 @@ from engine.domain.effects import Effect
 from engine.domain.equity_limits import opening_reference, with_balance_highs
 from engine.domain.events import (
     DealReported,
-    Event,
     MarketFound,
     Opened,
     QuoteMarked,
@@ -26,6 +25,7 @@ from engine.domain.events import (
     TimeReached,
 )
 from engine.domain.guards import EquityLimit
+from engine.domain.inputs import Event
 from engine.domain.marks import (
     advance,
     mark_of,

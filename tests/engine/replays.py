@@ -11,9 +11,10 @@ from engine.book_accounts import BookAccount
 from engine.domain.account import AccountSpec, AccountState
 from engine.domain.effects import SendClose
 from engine.domain.equity_limits import floor_minor, reference_minor
-from engine.domain.events import Event, Opened, QuoteMarked, TimeReached
+from engine.domain.events import Opened, QuoteMarked, TimeReached
 from engine.domain.guards import AccountGuard, EquityLimit
 from engine.domain.ids import AccountKey
+from engine.domain.inputs import Event
 from engine.domain.instruments import Instrument
 from engine.domain.marks import mark_of
 from engine.domain.positions import Position

@@ -1,0 +1,146 @@
+"""What a live link and the clock say of an account: inputs of `step` that a replay has not.
+
+Each carries the time of the engine's steady clock, in UTC milliseconds: it never goes back, so it
+serves for stamps and for ages alike. `quotes` are those of that moment; `jitter` is a number in
+[0, 1) drawn outside, for pauses.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from engine.domain.quotes import Quote
+from engine.domain.reports import (
+    CommandResult,
+    DealReport,
+    FullReport,
+    Heartbeat,
+    PositionReport,
+)
+from engine.domain.watch import Marks
+
+
+class Linked(msgspec.Struct, frozen=True, kw_only=True, tag="linked"):
+    """The account's terminal proved its key; a full report follows."""
+
+    time_msc: int
+    epoch: int
+    """Of this link: commands carry it."""
+    session: str
+    currency: str
+    is_hedging: bool
+    leverage: int
+    jitter: float = 0.0
+
+
+class LinkLost(msgspec.Struct, frozen=True, kw_only=True, tag="link_lost"):
+    """The link ended: commands not answered are unknown."""
+
+    time_msc: int
+    cause: str
+
+
+class WentSilent(msgspec.Struct, frozen=True, kw_only=True, tag="went_silent"):
+    """The terminal has said nothing for too long, and the link still stands."""
+
+    time_msc: int
+
+
+class ReportCame(msgspec.Struct, frozen=True, kw_only=True, tag="report_came"):
+    """Everything the terminal holds, or a report that failed."""
+
+    time_msc: int
+    report: FullReport
+    asked_msc: int
+    """By our clock, not after the terminal took it: when it was asked for."""
+    gmt_offset_s: int
+    """Server's wall clock minus UTC, as the terminal has it."""
+    quotes: Mapping[str, Quote]
+    marks: Marks | None = None
+    jitter: float = 0.0
+
+
+class HeartbeatCame(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat_came"):
+    """The broker's own arithmetic."""
+
+    time_msc: int
+    heartbeat: Heartbeat
+    quotes: Mapping[str, Quote]
+    marks: Marks | None = None
+
+
+class PositionCame(msgspec.Struct, frozen=True, kw_only=True, tag="position_came"):
+    """A position was opened or changed, or is gone: then its last record."""
+
+    time_msc: int
+    position: PositionReport
+    is_closed: bool
+    gmt_offset_s: int
+    quotes: Mapping[str, Quote]
+    marks: Marks | None = None
+    jitter: float = 0.0
+
+
+class DealCame(msgspec.Struct, frozen=True, kw_only=True, tag="deal_came"):
+    """An execution or a balance operation; the same ticket may come again."""
+
+    time_msc: int
+    deal: DealReport
+    deal_msc: int
+    """UTC of the deal itself, by the terminal's offset; 0 where it says none."""
+    quotes: Mapping[str, Quote]
+    marks: Marks | None = None
+    jitter: float = 0.0
+
+
+class ResultCame(msgspec.Struct, frozen=True, kw_only=True, tag="result_came"):
+    """What became of a command, as the terminal saw it. It settles nothing by itself."""
+
+    time_msc: int
+    result: CommandResult
+    opens_msc: int | None = None
+    """When the symbol's session opens next, where that is known and it is closed."""
+    jitter: float = 0.0
+
+
+class ClosesDurable(msgspec.Struct, frozen=True, kw_only=True, tag="closes_durable"):
+    """What was decided of these closes is on the disk: they may go."""
+
+    time_msc: int
+    intent_ids: tuple[str, ...]
+
+
+class TimePassed(msgspec.Struct, frozen=True, kw_only=True, tag="time_passed"):
+    """Some part of a second went by, and closes are under way."""
+
+    time_msc: int
+    jitter: float = 0.0
+
+
+class MarksNoted(msgspec.Struct, frozen=True, kw_only=True, tag="marks_noted"):
+    """The kernel's marks have risen since they were last kept: a restart goes on from these."""
+
+    time_msc: int
+    marks: Marks
+
+
+class Recovered(msgspec.Struct, frozen=True, kw_only=True, tag="recovered"):
+    """The account was read from the journal again: what was out may have been done meanwhile."""
+
+    time_msc: int
+
+
+LinkEvent = (
+    Linked
+    | LinkLost
+    | WentSilent
+    | ReportCame
+    | HeartbeatCame
+    | PositionCame
+    | DealCame
+    | ResultCame
+    | ClosesDurable
+    | TimePassed
+    | MarksNoted
+    | Recovered
+)
