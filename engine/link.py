@@ -42,6 +42,8 @@ class Sent(NamedTuple):
     """Server's wall clock minus UTC, as the terminal had it then."""
     received_ns: int
     """On the engine's monotonic clock."""
+    asked_ns: int = 0
+    """Of a full report: when it was asked for, so that it was not taken before; same clock."""
 
     def utc_msc(self, server_msc: int) -> int:
         """The UTC millisecond that a record's server wall clock stands for; 0 stays 0 (none)."""

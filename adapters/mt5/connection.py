@@ -4,6 +4,7 @@ Two tasks: one reads and hands on, and waits with that as long as the sink waits
 is queued, with a deadline. Whatever ends the link ends in one place, `_part`.
 """
 
+from collections import deque
 from contextlib import suppress
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from adapters.mt5.door import GatewaySettings, log
 from adapters.mt5.engine_side import EngineSide, Proved, SaidHello
 from adapters.mt5.protocol import EndCode, Ended, Refusal, Stage
 from adapters.mt5.tellings import (
+    REPORT_RETRY_NS,
     Beaten,
     DealTold,
     PositionTold,
@@ -31,6 +33,7 @@ from engine.secret import Secret
 
 READ_BYTES = 65_536
 LINGER_BYTES = 1 << 20
+ASKS_KEPT = 64
 
 Broken = (trio.BrokenResourceError, trio.ClosedResourceError)
 
@@ -110,6 +113,10 @@ class Connection:
         self._cause: str | None = None
         self._last_word = False
         self._is_secure = False
+        self._linked_ns = 0
+        self._asked_ns: deque[int] = deque(maxlen=ASKS_KEPT)
+        """When each report that has not come was asked for."""
+        self._asks_again = False
 
     @property
     def account(self) -> AccountKey:
@@ -243,12 +250,14 @@ class Connection:
     def _welcome(self, resume_from: int) -> TerminalFacts:
         hello = self.side.hello
         assert hello is not None, "linked without a hello"
+        self._linked_ns = self._house.clock.monotonic_ns()
+        self._asked_ns.append(self._linked_ns)  # a report follows unasked
         self._queue(
             self.side.send_welcome(
                 resume_from,
                 self._settings.heartbeat_ms,
                 self._house.join(self),
-                self._house.clock.monotonic_ns(),
+                self._linked_ns,
             )
         )
         return parse.terminal_facts(hello, self.side.epoch, resumed=resume_from > 1)
@@ -285,14 +294,35 @@ class Connection:
             case ResultTold(n, sent, result):
                 await sink.result(key, result, sent, self._receipt(n))
             case Reported(n, sent, report):
-                await sink.reported(key, report, sent, self._receipt(n))
+                asked_ns = self._answered(sent.received_ns)
+                receipt = self._receipt(n)
+                await sink.reported(key, report, sent._replace(asked_ns=asked_ns), receipt)
             case ReportNeeded():
-                self.hand(TerminalCommand(action=Action.REPORT), force=True)
+                self._ask(self._house.clock.monotonic_ns())
             case Refusal(code, cause, message):
                 self._house.refuse(self, cause)
                 self.end(code, message, cause=cause)
             case Ended(code):
                 self._end(code)
+
+    def _answered(self, now_ns: int) -> int:
+        """When the report that has come was asked for; asks again where that was wanted."""
+        asked_ns = self._asked_ns.popleft() if self._asked_ns else self._linked_ns
+        if self._asks_again and not self._asked_ns:
+            self._asks_again = False
+            self._ask(now_ns)
+        return asked_ns
+
+    def _ask(self, now_ns: int) -> None:
+        """Asks for a report; one at a time, so that each answer is known to be that of its ask.
+
+        While one is awaited a further wish is kept until that has come, unless it never will.
+        """
+        if self._asked_ns and now_ns - self._asked_ns[-1] < REPORT_RETRY_NS:
+            self._asks_again = True
+            return
+        self._asked_ns.append(now_ns)
+        self._queue(self.side.send_command(TerminalCommand(action=Action.REPORT)))
 
     def _receipt(self, n: int) -> Receipt:
         def sign() -> None:
@@ -315,6 +345,9 @@ class Connection:
         waiting = len(self._outgoing) + self._sending_bytes
         if waiting >= self._settings.outgoing_bytes and not force:
             return Handed.NO_ROOM
+        if command.action is Action.REPORT:
+            self._ask(self._house.clock.monotonic_ns())
+            return Handed.HANDED
         if command.action is Action.SET and command.heartbeat_ms is not None:
             self.heartbeat_s = command.heartbeat_ms / 1000.0
         self._queue(self.side.send_command(command))

@@ -28,6 +28,7 @@ from engine.secret import Secret
 
 ACK_EVERY = 64
 ACK_AFTER_NS = 200_000_000
+ACK_QUIET_NS = 2_000_000_000
 
 _ENDED = (Stage.REFUSING, Stage.CLOSED)
 
@@ -172,11 +173,14 @@ class EngineSide:
         return self.tellings.numbering.signed_up_to
 
     def acknowledgement(self, now_ns: int) -> bytes:
-        """`k` if one is due: many frames since the last, or a signature and 0.2 s."""
+        """`k` if one is due: many frames since the last, a signature and 0.2 s, or 2 s.
+
+        The last shows a terminal that has little to say that the engine hears it.
+        """
         up_to = self.tellings.numbering.signed_up_to
         if self.stage is not Stage.LINKED or up_to <= self._acked:
             return b""
-        waited = self._owes and now_ns - self._acked_ns >= ACK_AFTER_NS
+        waited = now_ns - self._acked_ns >= (ACK_AFTER_NS if self._owes else ACK_QUIET_NS)
         if up_to - self._acked < ACK_EVERY and not waited:
             return b""
         self._acked, self._acked_ns, self._owes = up_to, now_ns, False

@@ -185,6 +185,80 @@ class QuoteSuspect(Record, frozen=True, kw_only=True, tag="quote_suspect"):
     count: int
 
 
+class OrderCancelled(Record, frozen=True, kw_only=True, tag="order_cancelled"):
+    """A pending order is gone because a flatten asked for it."""
+
+    order: int
+    symbol: str
+    reason: str
+
+
+class PositionOpened(Record, frozen=True, kw_only=True, tag="position_opened"):
+    """A live account holds a position that it did not hold before."""
+
+    position_id: int
+    symbol: str
+    side: str
+    volume_lots: float
+    open_price: float
+    magic: int
+
+
+class CloseSettled(Record, frozen=True, kw_only=True, tag="close_settled"):
+    """What a close was to bring about is so, as deals or a report prove."""
+
+    intent_id: str
+    position_id: int
+    kind: str
+    attempts: int
+    took_ms: int
+    """From the decision."""
+
+
+class CloseAlert(Record, frozen=True, kw_only=True, tag="close_alert"):
+    """A close needs a person's eye; each kind is said once a close."""
+
+    intent_id: str
+    position_id: int
+    kind: str
+    page: bool
+    """At once."""
+    retcode: int | None
+
+
+class IntentRegistered(Record, frozen=True, kw_only=True, tag="intent_registered"):
+    """A strategy, or a person who adopted a position, said what is meant to be held."""
+
+    intent_id: str
+    by: str
+    symbol: str
+    side: str
+    volume_lots: float
+
+
+class IntentWithdrawn(Record, frozen=True, kw_only=True, tag="intent_withdrawn"):
+    """It is no longer meant."""
+
+    intent_id: str
+    by: str
+
+
+class LinkChanged(Record, frozen=True, kw_only=True, tag="link_changed"):
+    """The terminal came, went, or fell silent."""
+
+    state: str
+    """`linked`, `reported`, `silent`, `unlinked`, `refused`."""
+    cause: str
+
+
+class RulesetChanged(Record, frozen=True, kw_only=True, tag="ruleset_changed"):
+    """The account is guarded by another specification from here."""
+
+    by: str
+    ruleset: str
+    reason: str
+
+
 class AccountClosed(Record, frozen=True, kw_only=True, tag="account_closed"):
     """The replay ended."""
 
@@ -213,6 +287,14 @@ AnyRecord = (
     | AccountReleased
     | Discrepancy
     | QuoteSuspect
+    | OrderCancelled
+    | PositionOpened
+    | CloseSettled
+    | CloseAlert
+    | IntentRegistered
+    | IntentWithdrawn
+    | LinkChanged
+    | RulesetChanged
     | AccountClosed
 )
 

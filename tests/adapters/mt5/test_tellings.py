@@ -276,10 +276,21 @@ def test_acknowledgements_are_coalesced() -> None:
     host.now_ns += 200_000_000
     assert acknowledged(host) == 2
     told(host, *(side.send_heartbeat(beat(), GMT) for _ in range(63)))
-    host.now_ns += RETRY_NS
+    host.now_ns += 1_900_000_000
     assert acknowledged(host) is None
     told(host, side.send_heartbeat(beat(), GMT))
     assert acknowledged(host) == 66
+
+
+def test_a_terminal_with_little_to_say_is_acknowledged_every_other_second() -> None:
+    host, side = linked()
+    told(host, side.send_heartbeat(beat(), GMT))
+    host.now_ns += 1_900_000_000
+    assert acknowledged(host) is None
+    host.now_ns += 100_000_000
+    assert acknowledged(host) == 1
+    host.now_ns += RETRY_NS
+    assert acknowledged(host) is None, "nothing came since"
 
 
 def test_what_was_not_acknowledged_is_sent_again_under_new_numbers() -> None:
