@@ -30,7 +30,7 @@ _TYPES: dict[Kind, Any] = {
     "number": nanoarrow.float64(),
     "text": nanoarrow.string(),
 }
-_KINDS: dict[Any, Kind] = {int: "integer", float: "number", str: "text"}
+_KINDS: dict[Any, Kind] = {bool: "integer", int: "integer", float: "number", str: "text"}
 
 
 class Table:
@@ -204,7 +204,8 @@ def _kind(name: str, annotation: Any) -> Kind:
     if name.endswith("time_msc"):
         return "time"
     if get_origin(annotation) in (Union, UnionType):
-        [annotation] = [part for part in get_args(annotation) if part is not type(None)]
+        absent = (type(None), msgspec.UnsetType)
+        [annotation] = [part for part in get_args(annotation) if part not in absent]
     return _KINDS[annotation]
 
 

@@ -1,7 +1,6 @@
 """Believing the broker: what a confirmed discrepancy makes of the book where policy is to adopt.
 
-The row itself is resolved by the next report, which then finds nothing. The live link does not
-call this yet.
+The row itself is resolved by the next report, which then finds nothing.
 """
 
 from collections.abc import Iterable, Mapping

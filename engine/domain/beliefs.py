@@ -1,7 +1,4 @@
-"""What we hold to be so of one account between two reports, and by which terms it is compared.
-
-The live link does not keep one yet.
-"""
+"""What we hold to be so of one account between two reports, and by which terms it is compared."""
 
 from collections.abc import Mapping
 

@@ -33,7 +33,7 @@ e escalated, x settled:
 Evidence is in `close_evidence`, answers in `close_answers`. Who calls makes what `Persist` asks
 durable, then says `made_durable`; takes `next_to_send` (`close_plans`) when `close_pacing` allows,
 never before the first full report of a link, writes its `command_of`, says `sent`; and calls
-`elapsed` some times a second. `step` does not use this machine yet: the live link is not wired.
+`elapsed` some times a second. `driving` does that for an account.
 """
 
 from enum import StrEnum

@@ -5,7 +5,7 @@ A close names what must remain of a position, never what must go: said twice it 
 
 from msgspec.structs import replace
 
-from engine.domain import objectives, records
+from engine.domain import driving, objectives, records
 from engine.domain.account import Mode
 from engine.domain.drafts import Draft
 from engine.domain.effects import SendClose
@@ -37,7 +37,10 @@ def close_what_is_due(draft: Draft) -> None:
 
 
 def flatten(draft: Draft, reason: str) -> None:
-    """Asks for every position to be closed wholly."""
+    """Asks for every position to be closed wholly, and every pending order to be cancelled."""
+    if draft.state.live is not None:
+        driving.flatten(draft, reason)
+        return
     for position in draft.state.positions:
         intend(draft, position, reason)
 
@@ -45,6 +48,9 @@ def flatten(draft: Draft, reason: str) -> None:
 def intend(draft: Draft, position: Position, reason: str) -> None:
     """Asks for one position to be closed wholly, once a step; never where it is only observed."""
     state = draft.state
+    if state.live is not None:
+        driving.intend(draft, position.position_id, reason)
+        return
     if state.spec.mode is Mode.OBSERVE or _is_asked(draft, position.position_id):
         return
     number = state.intents + 1

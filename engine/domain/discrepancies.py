@@ -2,7 +2,7 @@
 
 One row a difference, from the first report that shows it to the first that does not: suspected,
 confirmed by newer reports (at once where a deal proves it), resolved. It is never given up: only
-a report that shows it gone ends it. The live link does not call this yet.
+a report that shows it gone ends it.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -8,16 +8,19 @@ from msgspec.structs import replace
 from engine.domain.account import AccountState
 from engine.domain.effects import Effect, Publish
 from engine.domain.records import Record, Tick
+from engine.domain.valuation import Quotes
 
 
 class Draft:
     """What the parts of one step write to; `done` gives the state that replaces the old one."""
 
-    __slots__ = ("effects", "state", "tick", "time_msc")
+    __slots__ = ("effects", "quotes", "state", "tick", "time_msc")
 
-    def __init__(self, state: AccountState, time_msc: int) -> None:
+    def __init__(self, state: AccountState, time_msc: int, quotes: Quotes | None = None) -> None:
+        """`quotes`: of this moment, where what happened came with them."""
         self.state = state
         self.time_msc = time_msc
+        self.quotes: Quotes = {} if quotes is None else quotes
         self.tick: Tick | None = None
         self.effects: list[Effect] = []
 

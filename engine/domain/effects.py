@@ -1,20 +1,19 @@
 """What a step asks of the world. Imperative: nothing has happened yet."""
 
-from dataclasses import dataclass
+import msgspec
 
+from engine.domain.close_actions import Command
 from engine.domain.records import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(msgspec.Struct, frozen=True):
     """Make this record durable, then show it."""
 
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
-class SendClose:
-    """Bring a position down to what must remain of it."""
+class SendClose(msgspec.Struct, frozen=True):
+    """Of a replay: bring a position down to what must remain of it."""
 
     intent_id: str
     position_id: int
@@ -22,4 +21,34 @@ class SendClose:
     reason: str
 
 
-Effect = Publish | SendClose
+class KeepClose(msgspec.Struct, frozen=True):
+    """Make what was decided of this close durable, then step `ClosesDurable`."""
+
+    intent_id: str
+
+
+class SendCommand(msgspec.Struct, frozen=True):
+    """Write this to the terminal now: its close is durable."""
+
+    command: Command
+
+
+class AskReport(msgspec.Struct, frozen=True):
+    """A full report is wanted of the terminal."""
+
+    why: str
+
+
+class TellTerminal(msgspec.Struct, frozen=True):
+    """Let the terminal know that the account is halted, or no longer."""
+
+    is_halted: bool
+
+
+class SetFloor(msgspec.Struct, frozen=True):
+    """Equity at which the terminal closes by itself while the engine is silent; 0: never."""
+
+    floor: float
+
+
+Effect = Publish | SendClose | KeepClose | SendCommand | AskReport | TellTerminal | SetFloor

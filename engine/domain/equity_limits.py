@@ -172,6 +172,7 @@ def evaluate(
             close_due_msc=known.close_due_msc,
             evaluated_at_msc=view.time_msc,
             distance_minor=measured - floor_,
+            is_estimated=known.is_estimated,
         ),
         outcome,
     )

@@ -1,6 +1,6 @@
 """What deals teach about intents: filled, closed by whom, and for how much.
 
-The live link does not call this yet. Source of the numbers: MQL5 Reference, Deal Properties
+Source of the numbers: MQL5 Reference, Deal Properties
 (ENUM_DEAL_ENTRY, ENUM_DEAL_REASON).
 """
 

@@ -1,8 +1,7 @@
 """What one intent and the positions that fill it show: the findings of a report.
 
 Volume on its way is known, so a fill or a close that has not arrived is no finding: what counts is
-whether the volume can still become right by what is in flight. The live link does not call this
-yet.
+whether the volume can still become right by what is in flight.
 """
 
 from collections.abc import Iterator, Mapping

@@ -6,9 +6,10 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from engine.domain import closing, equity_limits, exposures, objectives, records, schedules
-from engine.domain.account import GuardState, Mode
+from engine.domain.account import AccountSpec, AccountState, GuardState, Mode
 from engine.domain.commands import Refused
 from engine.domain.drafts import Draft
+from engine.domain.effects import TellTerminal
 from engine.domain.guards import (
     AccountGuard,
     Consistency,
@@ -18,13 +19,16 @@ from engine.domain.guards import (
     Latch,
     MarginLevel,
     MaxHolding,
+    Measured,
     MinDays,
     NewsWindow,
     ProfitTarget,
+    Reference,
     StopLossRequired,
     WeekendFlat,
 )
 from engine.domain.ids import verdict_id
+from engine.domain.marks import opening_marks
 from engine.domain.outcomes import (
     LimitBreached,
     LimitWarned,
@@ -55,6 +59,36 @@ def evaluate(
             assert_never(guard)
 
 
+def open_account(draft: Draft) -> None:
+    """Begins to watch the account: its marks and the references that its balance gives."""
+    state = draft.state
+    assert not state.opened, "an account is opened once"
+    spec = state.spec
+    draft.state = replace(
+        state,
+        opened=True,
+        marks=opening_marks(spec),
+        balance_high_water_minor=spec.initial_minor,
+        credited_high_water_minor=spec.initial_minor,
+        guards=tuple(opening_state(guard, spec, state.balance_minor) for guard in spec.guards),
+    )
+    draft.publish(
+        records.AccountOpened,
+        balance=spec.major(state.balance_minor),
+        equity=None,
+        initial=spec.major(spec.initial_minor),
+        currency=spec.market.deposit,
+    )
+
+
+def opening_state(guard: AccountGuard, spec: AccountSpec, balance_minor: int) -> GuardState:
+    """What a guard remembers when it begins to watch."""
+    if isinstance(guard, EquityLimit):
+        reference = equity_limits.opening_reference(guard, spec, balance_minor)
+        return GuardState(reference_minor=reference)
+    return GuardState()
+
+
 def take_first_references(draft: Draft, equity: int) -> None:
     """Takes, at the first valuation, the references that the opening could not know."""
     state = draft.state
@@ -83,6 +117,62 @@ def test_all(draft: Draft, quotes: Mapping[str, Quote], equity: int) -> None:
     for place, (_, outcomes) in enumerate(tested):
         for outcome in outcomes:
             _act(draft, place, outcome, equity)
+
+
+def test_limits(draft: Draft, quotes: Mapping[str, Quote], equity: int) -> None:
+    """Tests only the limits on equity: on the broker's own, where nothing else can be valued."""
+    state = draft.state
+    view = View(state, draft.time_msc, quotes, equity)
+    guards = list(state.guards)
+    found: list[tuple[int, Outcome]] = []
+    for place in _limits(state):
+        guard = state.spec.guards[place]
+        assert isinstance(guard, EquityLimit)
+        guards[place], outcome = equity_limits.evaluate(guard, place, guards[place], view)
+        if outcome is not None:
+            found.append((place, outcome))
+    draft.state = replace(state, guards=tuple(guards))
+    for place, outcome in found:
+        _act(draft, place, outcome, equity)
+
+
+def limits_broken(state: AccountState, equity: int) -> bool:
+    """Whether this equity would break a limit that is not latched."""
+    view = View(state, state.time_msc, {}, equity)
+    for place in _limits(state):
+        guard, known = state.spec.guards[place], state.guards[place]
+        assert isinstance(guard, EquityLimit)
+        outcome = equity_limits.evaluate(guard, place, known, view)[1]
+        if isinstance(outcome, LimitBreached):
+            return True
+    return False
+
+
+def _limits(state: AccountState) -> list[int]:
+    """Places of the limits on equity whose reference is known."""
+    return [
+        place
+        for place, (guard, known) in enumerate(zip(state.spec.guards, state.guards, strict=True))
+        if isinstance(guard, EquityLimit)
+        and guard.measured is Measured.EQUITY
+        and (known.reference_minor is not None or not needs_reference(guard))
+    ]
+
+
+def needs_reference(guard: EquityLimit) -> bool:
+    """Whether the guard goes by a reference that is taken at resets or at the first valuation."""
+    return guard.reference in _TAKEN
+
+
+_TAKEN = frozenset(
+    {
+        Reference.BALANCE_AT_RESET,
+        Reference.EQUITY_AT_RESET,
+        Reference.HIGHER_AT_RESET,
+        Reference.DAY_HIGH_EQUITY,
+        Reference.END_OF_DAY_BALANCE_HIGH_WATER,
+    }
+)
 
 
 def _act(draft: Draft, place: int, outcome: Outcome, equity: int) -> None:
@@ -137,9 +227,15 @@ def _breached(draft: Draft, place: int, only_positions: tuple[int, ...] | None) 
 def halt(draft: Draft, cause: str) -> None:
     """Takes no new risk for this cause, and says so; already halted for it, nothing."""
     state = draft.state
-    if cause not in state.halts:
-        draft.state = replace(state, halts=(*state.halts, cause))
-        draft.publish(records.AccountHalted, cause=cause)
+    if cause in state.halts:
+        return
+    live = state.live
+    if live is not None and not state.halts:
+        there = tuple(one.identifier for one in live.holdings)
+        live = replace(live, halted_ids=there, halted_magics=())
+        draft.effects.append(TellTerminal(is_halted=True))
+    draft.state = replace(state, halts=(*state.halts, cause), live=live)
+    draft.publish(records.AccountHalted, cause=cause)
 
 
 def release(draft: Draft, by: str, cause: str, reason: str) -> Refused | None:
@@ -172,6 +268,8 @@ def end_halt(draft: Draft, by: str, cause: str, reason: str) -> None:
     if cause in state.halts:
         kept = tuple(other for other in state.halts if other != cause)
         draft.state = replace(state, halts=kept)
+        if state.live is not None and not kept:
+            draft.effects.append(TellTerminal(is_halted=False))
         draft.publish(records.AccountReleased, by=by, cause=cause, reason=reason)
 
 

@@ -1,8 +1,7 @@
 """What a strategy means to hold: registered by it, filled by the broker, compared with reports.
 
 Not to be taken for a close intent, which is the engine's own. Intents speak the symbols of the
-book; a report speaks the broker's. Pure values: the caller keeps the tuple. The live link does
-not call this yet.
+book; a report speaks the broker's. Pure values: the caller keeps the tuple.
 """
 
 from collections.abc import Iterable, Sequence

@@ -4,6 +4,7 @@ import msgspec
 
 from engine.domain.beliefs import Book, Terms
 from engine.domain.close_orders import CloseOrder, State
+from engine.domain.close_orders import Terms as CloseTerms
 from engine.domain.close_pacing import Pace
 from engine.domain.reports import AccountReport, OrderReport, PositionReport
 
@@ -27,6 +28,7 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     """A live account's own."""
 
     terms: Terms
+    close_terms: CloseTerms = CloseTerms()
     link: Link = Link()
     book: Book = Book()
     """Beliefs, discrepancies, ledger."""
@@ -46,8 +48,8 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     """Positions that are gone and whose deal has not come: no valuation is right meanwhile."""
     deals: tuple[tuple[int, int], ...] = ()
     """(UTC ms, minor units that moved the balance) of late, oldest first."""
-    missed_reset_msc: int = 0
-    """The newest reset instant that found the account unknown; 0: none waits."""
+    missed_since_msc: int = 0
+    """From when on resets found nobody who could value the account; 0: none is missed."""
     estimated_msc: int = 0
     """From when on the high-water mark may be too low: ticks went by unseen. 0: it is exact."""
     halted_ids: tuple[int, ...] = ()
@@ -63,6 +65,8 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     """The fail-safe floor the terminal was last given over this link."""
     sightings: int = 0
     """Reports and heartbeats so far."""
+    expects: bool = False
+    """Some strategy has said what it means to hold: what nobody means is a discrepancy."""
 
     @property
     def is_current(self) -> bool:

@@ -3,7 +3,7 @@
 By position identifier; else by the intent's tag in comment or magic (a broker may overwrite the
 comment); else by symbol, side, volume and entry. The last is an assignment: as many intents as can
 be are filled, and among those ways the nearest, whatever the order of either list. What is left is
-put together into intents that several positions fill. The live link does not call this yet.
+put together into intents that several positions fill.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,9 +1,8 @@
 """Expected against actual: what a report, a heartbeat or a deal makes of what we believe.
 
 `compare` is pure: the book of beliefs after it, the discrepancies that changed, and what to do. The
-same report twice changes nothing; a report that failed changes no belief. The live link does not
-call this yet: it is to do so at every full report, heartbeat and deal, to publish what changed, to
-carry out the actions, and to say what is in flight.
+same report twice changes nothing; a report that failed changes no belief. `reporting` calls it at
+every full report, heartbeat and deal, publishes what changed and does what it asks for.
 """
 
 from collections.abc import Mapping
@@ -70,6 +69,8 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
     """By deal: what its price makes of the position, where the engine can value it."""
     mark_minor: int | None = None
     """Our own equity of this moment; None while it is not known."""
+    expects: bool = True
+    """Strategies say what they mean to hold: what nobody means is a discrepancy."""
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -271,7 +272,9 @@ def _position_findings(
         resting = sum(o.volume_current for o in report.orders if _bears(o, fill.intent.tag))
         opening = max(fill.intent.in_flight_lots, resting)
         findings += findings_of(fill, allowed, seen.closing_lots, opening)
-    return [*findings, *(stranger(position) for position in found.strangers)]
+    if seen.expects:
+        findings += [stranger(position) for position in found.strangers]
+    return findings
 
 
 def _bears(order: OrderReport, tag: str) -> bool:

@@ -111,6 +111,8 @@ class DayReset(Record, frozen=True, kw_only=True, tag="day_reset"):
     reference: float | None
     floor: float | None
     local_time: str
+    estimated: bool | UnsetType = UNSET
+    """Present and true where nobody was there at the reset: put together from deals afterwards."""
 
 
 class CloseIntended(Record, frozen=True, kw_only=True, tag="close_intended"):

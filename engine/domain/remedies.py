@@ -1,6 +1,6 @@
 """What is to be done about discrepancies: asked of the terminal, or by policy of the engine.
 
-Values only; whoever holds the link carries them out. The live link does not do so yet.
+Values only; whoever holds the link carries them out.
 """
 
 from collections.abc import Mapping

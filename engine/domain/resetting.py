@@ -1,5 +1,6 @@
 """What a reset instant does to an account: references, latches, and the days of its objectives."""
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from engine.domain import objectives, records
@@ -13,7 +14,14 @@ from engine.domain.equity_limits import (
     tracker_index,
 )
 from engine.domain.guarding import end_halt, unlatch
-from engine.domain.guards import Consistency, EquityLimit, Latch, MinDays, ProfitTarget
+from engine.domain.guards import (
+    AccountGuard,
+    Consistency,
+    EquityLimit,
+    Latch,
+    MinDays,
+    ProfitTarget,
+)
 from engine.domain.marks import mark_of, with_tracker
 from engine.domain.resets import is_reset, local_time, next_reset_msc
 from engine.domain.valuation import Quotes
@@ -29,31 +37,78 @@ def next_reset_of(state: AccountState, after_msc: int) -> int:
 def reset_due(draft: Draft, equity: int, quotes: Quotes) -> None:
     """Ends the day of every guard due at this instant, in the order listed."""
     for place, guard in enumerate(draft.state.spec.guards):
-        if guard.reset is None or not is_reset(guard.reset, draft.time_msc):
+        if guard.reset is not None and is_reset(guard.reset, draft.time_msc):
+            _end_day_of(draft, place, guard, equity, quotes, draft.time_msc)
+
+
+def catch_up(draft: Draft, equity: int, quotes: Quotes) -> None:
+    """Ends the days whose resets nobody could value, each guard's newest one, as an estimate.
+
+    The balance of that instant is put together from the deals since; an equity or a day high of
+    that instant is lost, and is taken now.
+    """
+    live = draft.state.live
+    assert live is not None, "a replay misses no reset"
+    since_msc = live.missed_since_msc
+    draft.state = replace(draft.state, live=replace(live, missed_since_msc=0))
+    for place, guard in enumerate(draft.state.spec.guards):
+        if guard.reset is None:
             continue
-        reference, floor_ = None, None
-        if isinstance(guard, EquityLimit):
-            reference, floor_ = _take_reference(draft, place, guard, equity, quotes)
-        elif isinstance(guard, ProfitTarget | MinDays | Consistency):
-            _end_day(draft, place, guard)
-        if guard.latch is Latch.RESET and draft.state.guards[place].breached:
-            unlatch(draft, place)
-            end_halt(draft, "reset", guard.name, "")
-        draft.publish(
-            records.DayReset,
-            guard=guard.name,
-            reference=reference,
-            floor=floor_,
-            local_time=local_time(guard.reset, draft.time_msc),
-        )
+        instant, following = 0, next_reset_msc(guard.reset, since_msc)
+        while following <= draft.time_msc:
+            instant, following = following, next_reset_msc(guard.reset, following)
+        if instant:
+            _end_day_of(draft, place, guard, equity, quotes, instant)
+
+
+def _end_day_of(
+    draft: Draft,
+    place: int,
+    guard: AccountGuard,
+    equity: int,
+    quotes: Quotes,
+    instant_msc: int,
+) -> None:
+    """One guard's day ends; `instant_msc` before now: as an estimate."""
+    assert guard.reset is not None, "a guard without a reset has no day"
+    missed = instant_msc < draft.time_msc
+    reference, floor_ = None, None
+    if isinstance(guard, EquityLimit):
+        since = _booked_since(draft.state, instant_msc) if missed else 0
+        balance = draft.state.balance_minor - since
+        reference, floor_ = _take_reference(draft, place, guard, balance, equity, quotes)
+    elif isinstance(guard, ProfitTarget | MinDays | Consistency):
+        _end_day(draft, place, guard)
+    guards = list(draft.state.guards)
+    if guards[place].is_estimated is not missed:
+        guards[place] = replace(guards[place], is_estimated=missed)
+        draft.state = replace(draft.state, guards=tuple(guards))
+    if guard.latch is Latch.RESET and draft.state.guards[place].breached:
+        unlatch(draft, place)
+        end_halt(draft, "reset", guard.name, "")
+    draft.publish(
+        records.DayReset,
+        guard=guard.name,
+        reference=reference,
+        floor=floor_,
+        local_time=local_time(guard.reset, instant_msc),
+        estimated=True if missed else UNSET,
+    )
+
+
+def _booked_since(state: AccountState, instant_msc: int) -> int:
+    """What deals have moved the balance by since, where they moved no reference with it."""
+    live = state.live
+    assert live is not None, "a replay misses no reset"
+    return sum(amount for at_msc, amount in live.deals if at_msc >= instant_msc)
 
 
 def _take_reference(
-    draft: Draft, place: int, guard: EquityLimit, equity: int, quotes: Quotes
+    draft: Draft, place: int, guard: EquityLimit, balance: int, equity: int, quotes: Quotes
 ) -> tuple[float, float]:
     state = draft.state
     known = state.guards[place]
-    reference = reference_at_reset(guard, known, state.balance_minor, equity)
+    reference = reference_at_reset(guard, known, balance, equity)
     if reference is not None:
         guards = list(state.guards)
         guards[place] = replace(known, reference_minor=reference)

@@ -1,7 +1,7 @@
 """What money does not add up: a broker's balance against its deals, its equity against our mark.
 
 Between two reports the balance changes by exactly the deals in between. A residual proves a missed
-deal or an unknown charge before any volume differs. The live link does not call this yet.
+deal or an unknown charge before any volume differs.
 Source of the types: MQL5 Reference, Deal Properties (ENUM_DEAL_TYPE).
 """
 

@@ -23,7 +23,7 @@ from engine.domain.margin import margin_minor
 from engine.domain.marks import published_drawdown, published_high_water
 from engine.domain.positions import Side
 from engine.domain.units import minor_of_mark, percent
-from engine.domain.valuation import Quotes, missing_quote, profit_minor
+from engine.domain.valuation import UNPRICED, Quotes, missing_quote, profit_minor
 
 
 class Quality(Enum):
@@ -177,6 +177,9 @@ def quality_of(state: AccountState, sight: Sight) -> tuple[Quality, str | None, 
     if sight.crashed is not None:
         return Quality.UNKNOWN, f"crashed: {sight.crashed}", age_ms
     missing = missing_quote(market, state.positions, sight.quotes)
+    if missing == UNPRICED:
+        named = sorted({p.symbol for p in state.positions if p.symbol not in market.priced})
+        return Quality.UNKNOWN, f"{', '.join(named)}: not in the book, or not convertible", age_ms
     if missing is not None:
         return Quality.UNKNOWN, f"{missing} has no quote yet", age_ms
     if state.live is not None:

@@ -5,40 +5,72 @@ The order inside a tick is that of the contract: marks, then every guard in the 
 equity, then the notices that have run out. Stops and targets are filled by the broker, before.
 """
 
-from dataclasses import dataclass
 from typing import assert_never
 
+import msgspec
 from msgspec.structs import replace
 
-from engine.domain import closing, guarding, market_acting, operating, records, resetting
-from engine.domain.account import AccountState, GuardState
-from engine.domain.commands import Command, Flatten, Halt, Refused, Release
+from engine.domain import (
+    asking,
+    close_orders,
+    closing,
+    driving,
+    guarding,
+    linking,
+    market_acting,
+    operating,
+    records,
+    reporting,
+    resetting,
+)
+from engine.domain.account import AccountState
+from engine.domain.commands import (
+    Adopt,
+    ClosePosition,
+    Command,
+    Flatten,
+    Halt,
+    Refused,
+    Register,
+    Release,
+    Respec,
+    Resume,
+    Withdraw,
+)
 from engine.domain.drafts import Draft
 from engine.domain.effects import Effect
-from engine.domain.equity_limits import opening_reference, with_balance_highs
+from engine.domain.equity_limits import with_balance_highs
 from engine.domain.events import (
     DealReported,
+    MarketEvent,
     MarketFound,
     Opened,
     QuoteMarked,
     ReplayEnded,
     TimeReached,
 )
-from engine.domain.guards import EquityLimit
 from engine.domain.inputs import Event
-from engine.domain.marks import (
-    advance,
-    mark_of,
-    opening_marks,
-    published_drawdown,
-    published_high_water,
+from engine.domain.link_events import (
+    ClosesDurable,
+    DealCame,
+    HeartbeatCame,
+    Linked,
+    LinkEvent,
+    LinkLost,
+    MarksNoted,
+    PositionCame,
+    Recovered,
+    ReportCame,
+    ResultCame,
+    TimePassed,
+    WentSilent,
 )
-from engine.domain.valuation import Quotes, floating_minor, missing_quote
+from engine.domain.marks import published_drawdown, published_high_water
+from engine.domain.valuing import decide, equity_minor, take_valuation
 from engine.domain.watch import Marks
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """The account after an event, and what that asks of the world."""
 
     state: AccountState
@@ -47,7 +79,49 @@ class Step:
 
 def step(state: AccountState, event: Event) -> Step:
     """The account after one event. Total: every event is taken, none is refused."""
-    draft = Draft(state, event.time_msc)
+    draft = Draft(state, event.time_msc, getattr(event, "quotes", None))
+    if isinstance(event, MarketEvent):
+        _on_market_event(draft, event)
+    else:
+        _on_link_event(draft, event)
+    return _done(draft)
+
+
+def obey(state: AccountState, command: Command) -> Step | Refused:
+    """The account after a command, or why it was refused."""
+    draft = Draft(state, command.time_msc)
+    refusal: Refused | None = None
+    match command:
+        case Halt():
+            guarding.halt(draft, command.by)
+        case Release():
+            refusal = guarding.release(draft, command.by, command.cause, command.reason)
+        case Flatten():
+            closing.flatten(draft, f"manual:{command.by}")
+        case ClosePosition():
+            refusal = asking.close_position(draft, command)
+        case Resume():
+            refusal = asking.resume(draft, command)
+        case Register():
+            refusal = asking.register(draft, command)
+        case Withdraw():
+            refusal = asking.withdraw(draft, command)
+        case Adopt():
+            refusal = asking.adopt(draft, command)
+        case Respec():
+            asking.respec(draft, command)
+        case _:
+            assert_never(command)
+    return refusal if refusal is not None else _done(draft)
+
+
+def _done(draft: Draft) -> Step:
+    if draft.state.live is not None:
+        driving.pump(draft)
+    return Step(draft.done(), tuple(draft.effects))
+
+
+def _on_market_event(draft: Draft, event: MarketEvent) -> None:
     match event:
         case QuoteMarked():
             _on_quote(draft, event)
@@ -58,86 +132,54 @@ def step(state: AccountState, event: Event) -> Step:
         case MarketFound():
             _on_market(draft, event)
         case Opened():
-            _open(draft)
+            # A live account is opened by its first report, on the broker's own balance.
+            if draft.state.live is None:
+                guarding.open_account(draft)
         case ReplayEnded():
             _end(draft, event)
         case _:
             assert_never(event)
-    return Step(draft.done(), tuple(draft.effects))
 
 
-def obey(state: AccountState, command: Command) -> Step | Refused:
-    """The account after a command, or why it was refused."""
-    draft = Draft(state, command.time_msc)
-    match command:
-        case Halt():
-            guarding.halt(draft, command.by)
-        case Release():
-            refusal = guarding.release(draft, command.by, command.cause, command.reason)
-            if refusal is not None:
-                return refusal
-        case Flatten():
-            closing.flatten(draft, f"manual:{command.by}")
+def _on_link_event(draft: Draft, event: LinkEvent) -> None:
+    assert draft.state.live is not None, "a replay has no link"
+    match event:
+        case Linked():
+            linking.on_linked(draft, event)
+        case LinkLost():
+            linking.on_lost(draft, event)
+        case WentSilent():
+            linking.on_silent(draft, event)
+        case ReportCame():
+            reporting.on_report(draft, event)
+        case HeartbeatCame():
+            reporting.on_heartbeat(draft, event)
+        case PositionCame():
+            reporting.on_position(draft, event)
+        case DealCame():
+            reporting.on_deal(draft, event)
+        case ResultCame():
+            reporting.on_result(draft, event)
+        case ClosesDurable():
+            for name in event.intent_ids:
+                driving.apply(draft, name, close_orders.made_durable)
+        case TimePassed():
+            jitter, now_ms = event.jitter, event.time_msc
+            driving.apply_all(draft, lambda one: close_orders.elapsed(one, now_ms, jitter))
+            driving.prune(draft)
+        case MarksNoted():
+            _take_marks(draft, event.marks)
+        case Recovered():
+            linking.on_recovered(draft, event)
         case _:
-            assert_never(command)
-    return Step(draft.done(), tuple(draft.effects))
-
-
-def equity_minor(state: AccountState, quotes: Quotes) -> int:
-    """MT5-exact equity: balance + credit + each position's rounded profit + swap."""
-    floating = floating_minor(state.spec.market, state.positions, quotes)
-    return state.balance_minor + state.credit_minor + floating
-
-
-def _open(draft: Draft) -> None:
-    state = draft.state
-    assert not state.opened, "an account is opened once"
-    spec = state.spec
-    draft.state = replace(
-        state,
-        opened=True,
-        marks=opening_marks(spec),
-        balance_high_water_minor=spec.initial_minor,
-        credited_high_water_minor=spec.initial_minor,
-        guards=tuple(
-            GuardState(
-                reference_minor=opening_reference(guard, spec, state.balance_minor)
-                if isinstance(guard, EquityLimit)
-                else None
-            )
-            for guard in spec.guards
-        ),
-    )
-    draft.publish(
-        records.AccountOpened,
-        balance=spec.major(state.balance_minor),
-        equity=None,
-        initial=spec.major(spec.initial_minor),
-        currency=spec.market.deposit,
-    )
+            assert_never(event)
 
 
 def _on_quote(draft: Draft, event: QuoteMarked) -> None:
     draft.tick = event.tick
     _take_marks(draft, event.marks)
     operating.apply_due(draft)
-    state = draft.state
-    if missing_quote(state.spec.market, state.positions, event.quotes) is not None:
-        if state.known:
-            draft.state = replace(state, known=False)
-        return
-    mark = mark_of(state, event.quotes)
-    draft.state = replace(
-        state,
-        known=True,
-        marks=advance(state.marks, mark, event.time_msc),
-    )
-    draft.state = with_balance_highs(draft.state)
-    equity = equity_minor(draft.state, event.quotes)
-    guarding.take_first_references(draft, equity)
-    if not draft.state.is_held_back:
-        guarding.test_all(draft, event.quotes, equity)
-    closing.close_what_is_due(draft)
+    take_valuation(draft, event.quotes)
 
 
 def _on_time(draft: Draft, event: TimeReached) -> None:
@@ -145,13 +187,16 @@ def _on_time(draft: Draft, event: TimeReached) -> None:
     operating.apply_due(draft)
     state = draft.state
     if not state.known:
+        live = state.live
+        if live is not None and state.opened and not live.missed_since_msc:
+            # Whatever was due now is made up for once the account can be valued.
+            missed = replace(live, missed_since_msc=draft.time_msc - 1)
+            draft.state = replace(state, live=missed)
         return
     draft.state = with_balance_highs(draft.state)
     equity = equity_minor(state, event.quotes)
     resetting.reset_due(draft, equity, event.quotes)
-    if not draft.state.is_held_back:
-        guarding.test_all(draft, event.quotes, equity)
-    closing.close_what_is_due(draft)
+    decide(draft, event.quotes, equity)
 
 
 def _on_market(draft: Draft, event: MarketFound) -> None:

@@ -16,6 +16,9 @@ from engine.domain.units import currency_digits, minor
 
 Quotes = Mapping[str, Quote]
 
+UNPRICED = "?"
+"""Stands for the quote of a symbol that is not in the book or not convertible: none ever comes."""
+
 
 class Priced(msgspec.Struct, frozen=True):
     """An instrument as one deposit currency sees it."""
@@ -37,8 +40,14 @@ class Market(msgspec.Struct, frozen=True):
     """Symbols whose profit nothing turns into the deposit currency."""
 
     def needs(self, symbol: str) -> tuple[str, ...]:
-        """The symbols whose quotes a position in `symbol` needs, itself first."""
-        return (symbol, *(leg.symbol for leg in self.priced[symbol].path))
+        """The symbols whose quotes a position in `symbol` needs, itself first.
+
+        One that nothing prices needs a quote that never comes: its account is unknown.
+        """
+        priced = self.priced.get(symbol)
+        if priced is None:
+            return (UNPRICED,)
+        return (symbol, *(leg.symbol for leg in priced.path))
 
 
 def market_of(instruments: Iterable[Instrument], deposit: str) -> Market:

@@ -1,0 +1,160 @@
+"""What people and strategies ask of a live account: intents, single closes, another rule set."""
+
+from msgspec.structs import replace
+
+from engine.domain import close_orders, driving, guarding, intents, records
+from engine.domain.account import AccountSpec, AccountState, GuardState, Mode
+from engine.domain.close_orders import State
+from engine.domain.commands import (
+    Adopt,
+    ClosePosition,
+    Refused,
+    Register,
+    Respec,
+    Resume,
+    Withdraw,
+)
+from engine.domain.drafts import Draft
+from engine.domain.driving import live_of, set_live
+from engine.domain.equity_limits import follows_day_high
+from engine.domain.guards import AccountGuard
+from engine.domain.intents import Intent, IntentError
+from engine.domain.watch import Marks
+
+INTENTS = 1024
+"""At most so many may be registered for an account at a time."""
+
+_NOT_LIVE = Refused("this account has no link to a terminal")
+
+
+def close_position(draft: Draft, command: ClosePosition) -> Refused | None:
+    """Closes one position wholly."""
+    if draft.state.live is None:
+        return _NOT_LIVE
+    if not command.reason.strip():
+        return Refused("a close needs a reason")
+    if draft.state.spec.mode is Mode.OBSERVE:
+        return Refused("the account is only observed: nothing is traded on it")
+    if live_of(draft).holding(command.position_id) is None:
+        return Refused(f"position {command.position_id} is not held")
+    if driving.intend(draft, command.position_id, f"manual:{command.by}") is None:
+        return Refused(f"position {command.position_id} is being closed already")
+    return None
+
+
+def resume(draft: Draft, command: Resume) -> Refused | None:
+    """Tries a close again that waits, or that was given up to a person."""
+    if draft.state.live is None:
+        return _NOT_LIVE
+    found = [one for one in live_of(draft).closes if one.intent_id == command.intent_id]
+    if not found:
+        return Refused(f"there is no close {command.intent_id}")
+    stuck = found[0].state in (State.WAITING, State.REFUSED, State.ESCALATED)
+    if not stuck or found[0].in_flight:
+        return Refused(f"close {command.intent_id} is {found[0].state.value}: it goes on by itself")
+    driving.apply(draft, command.intent_id, close_orders.resumed)
+    return None
+
+
+def register(draft: Draft, command: Register) -> Refused | None:
+    """Takes note of what a strategy means to hold; the same words again change nothing."""
+    if draft.state.live is None:
+        return _NOT_LIVE
+    book = live_of(draft).book
+    if len(book.intents) >= INTENTS:
+        return Refused(f"{INTENTS} intents are registered already: withdraw some")
+    try:
+        known = intents.register(book.intents, command.intent)
+    except IntentError as error:
+        return Refused(str(error))
+    if known == book.intents:
+        return None
+    set_live(draft, book=replace(book, intents=known), expects=True)
+    _say_registered(draft, command.by, known[-1])
+    driving.ask_report(draft, "an intent was registered")
+    return None
+
+
+def withdraw(draft: Draft, command: Withdraw) -> Refused | None:
+    """Forgets what a strategy meant to hold."""
+    if draft.state.live is None:
+        return _NOT_LIVE
+    book = live_of(draft).book
+    kept = tuple(one for one in book.intents if one.intent_id != command.intent_id)
+    if len(kept) == len(book.intents):
+        return Refused(f"there is no intent {command.intent_id}")
+    set_live(draft, book=replace(book, intents=kept))
+    draft.publish(records.IntentWithdrawn, intent_id=command.intent_id, by=command.by)
+    driving.ask_report(draft, "an intent was withdrawn")
+    return None
+
+
+def adopt(draft: Draft, command: Adopt) -> Refused | None:
+    """Makes a position that nobody here opened one that is meant."""
+    if draft.state.live is None:
+        return _NOT_LIVE
+    live = live_of(draft)
+    position = draft.state.position(command.position_id)
+    if position is None:
+        return Refused(f"position {command.position_id} is not held")
+    if any(command.position_id in one.position_ids for one in live.book.intents):
+        return Refused(f"position {command.position_id} is meant already")
+    intent = intents.adopted(position, draft.time_msc)
+    others = tuple(one for one in live.book.intents if one.intent_id != intent.intent_id)
+    set_live(draft, book=replace(live.book, intents=(*others, intent)))
+    _say_registered(draft, command.by, intent)
+    driving.ask_report(draft, "a position was adopted")
+    return None
+
+
+def respec(draft: Draft, command: Respec) -> None:
+    """Guards the account by another specification; what guards remember goes with their names."""
+    state = draft.state
+    was, now = state.spec, command.spec
+    if not state.opened:
+        draft.state = replace(state, spec=now)
+    else:
+        guards = tuple(_carried(state, guard, now) for guard in now.guards)
+        marks = _carried_marks(state, now)
+        # Unknown until the next valuation, which gives new guards their references.
+        draft.state = replace(
+            state, spec=now, guards=guards, marks=marks, known=False, untested=True
+        )
+    live = draft.state.live
+    if live is not None:
+        set_live(draft, floor_sent=None)
+    if was.guards != now.guards or was.ruleset != now.ruleset or was.mode is not now.mode:
+        draft.publish(
+            records.RulesetChanged, by=command.by, ruleset=now.ruleset, reason=command.reason
+        )
+
+
+def _carried(state: AccountState, guard: AccountGuard, spec: AccountSpec) -> GuardState:
+    """What the guard of that name remembers, where it is of the same kind; else a fresh start."""
+    for place, old in enumerate(state.spec.guards):
+        is_same = old.name == guard.name and type(old) is type(guard)
+        if is_same and getattr(old, "reference", None) is getattr(guard, "reference", None):
+            return state.guards[place]
+    return guarding.opening_state(guard, spec, state.balance_minor)
+
+
+def _carried_marks(state: AccountState, spec: AccountSpec) -> Marks:
+    """The marks with a day high for each guard that follows one, by name."""
+    old = [g.name for g in state.spec.guards if follows_day_high(g)]
+    now = [g.name for g in spec.guards if follows_day_high(g)]
+    if old == now:
+        return state.marks
+    highs = dict(zip(old, state.marks.trackers[1:], strict=True))
+    trackers = (state.marks.trackers[0], *(highs.get(name, float("-inf")) for name in now))
+    return replace(state.marks, trackers=trackers)
+
+
+def _say_registered(draft: Draft, by: str, intent: Intent) -> None:
+    draft.publish(
+        records.IntentRegistered,
+        intent_id=intent.intent_id,
+        by=by,
+        symbol=intent.symbol,
+        side=intent.side.value,
+        volume_lots=intent.volume_lots,
+    )

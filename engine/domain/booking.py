@@ -1,0 +1,142 @@
+"""Booking what deals pay and cost, and which balance is believed.
+
+The balance moves by deals at once; what no deal explains is believed when reports in a row say so,
+and stays a discrepancy until somebody accepts it. A deal that closes takes its volume off the
+position in the same step: the same profit is never counted twice, nor left out.
+"""
+
+from msgspec.structs import replace
+
+from engine.domain import driving, holding, objectives, operating, records, residuals
+from engine.domain.account import AccountState, OperationKind
+from engine.domain.discrepancies import Kind, State
+from engine.domain.drafts import Draft
+from engine.domain.driving import live_of, set_live
+from engine.domain.executions import REBOOKED, reason_words
+from engine.domain.guards import Consistency, MinDays, ProfitTarget
+from engine.domain.live import Live
+from engine.domain.reports import DealReport
+from engine.domain.units import minor
+from engine.domain.valuation import Quotes, missing_quote, profit_minor
+
+DEALS_KEPT = 1024
+_DUST_LOTS = 1e-9
+_OUT, _INOUT, _OUT_BY = 1, 2, 3
+_BUY, _SELL = 0, 1
+_BALANCE, _CORRECTION, _BONUS = 2, 5, 6
+"""DEAL_TYPE of money that comes or goes, so that references move with it; credit apart."""
+_TOLD = frozenset({"stop_loss", "take_profit", "stop_out"})
+
+
+def book(draft: Draft, deal: DealReport, deal_msc: int) -> None:
+    """Books a deal of an anchored account."""
+    if deal.type in (_BUY, _SELL):
+        _book_trade(draft, deal, deal_msc)
+        return
+    live, digits = live_of(draft), draft.state.spec.digits
+    amount = residuals.total_minor(deal, digits)
+    credited = residuals.moves_credit(deal.type, bonus_is_credit=live.terms.bonus_is_credit)
+    if deal.type in (_BALANCE, _CORRECTION, _BONUS) or credited:
+        kind = OperationKind.DEPOSIT if amount >= 0 else OperationKind.WITHDRAWAL
+        operating.apply(draft, OperationKind.CREDIT if credited else kind, amount)
+        return
+    _move_balance(draft, amount, deal_msc)
+    spec = draft.state.spec
+    draft.publish(
+        records.BalanceChanged,
+        kind="charge",
+        amount=spec.major(amount),
+        balance=spec.major(draft.state.balance_minor),
+        credit=spec.major(draft.state.credit_minor),
+    )
+
+
+def _book_trade(draft: Draft, deal: DealReport, deal_msc: int) -> None:
+    state, live = draft.state, live_of(draft)
+    total = residuals.total_minor(deal, state.spec.digits)
+    _move_balance(draft, total, deal_msc)
+    _count_for_objectives(draft, total)
+    if deal.position_id in live.settling:
+        left = tuple(one for one in live.settling if one != deal.position_id)
+        set_live(draft, settling=left)
+    if deal.entry not in (_OUT, _INOUT, _OUT_BY) or deal.reason in REBOOKED:
+        return
+    position = state.position(deal.position_id)
+    if position is None:
+        return
+    left_lots = position.volume_lots - deal.volume
+    if deal.entry == _INOUT or left_lots <= _DUST_LOTS:
+        holding.drop(draft, deal.position_id)
+    else:
+        holding.shrink(draft, position, left_lots)
+    if deal.entry == _INOUT:
+        # The other side is open under the same identifier: its record follows.
+        set_live(draft, settling=(*live_of(draft).settling, deal.position_id))
+        driving.ask_report(draft, "a netting reversal")
+    draft.publish(
+        records.PositionClosed,
+        position_id=deal.position_id,
+        symbol=position.symbol,
+        side=position.side.value,
+        volume_lots=min(deal.volume, position.volume_lots),
+        open_price=position.open_price,
+        close_price=deal.price,
+        profit=state.spec.major(minor(deal.profit, state.spec.digits)),
+        reason=_closed_by(live_of(draft), deal),
+    )
+
+
+def _closed_by(live: Live, deal: DealReport) -> str:
+    """`guard:NAME` or `manual:WHO` where a close of ours did it, else what the deal says."""
+    own = driving.reason_of(live, deal.position_id, deal.order)
+    if own is not None:
+        return own
+    words = reason_words(deal.reason)
+    return words if words in _TOLD else "external"
+
+
+def _move_balance(draft: Draft, amount_minor: int, at_msc: int) -> None:
+    state, live = draft.state, live_of(draft)
+    draft.state = replace(state, balance_minor=state.balance_minor + amount_minor, untested=True)
+    if amount_minor:
+        set_live(draft, deals=(*live.deals, (at_msc, amount_minor))[-DEALS_KEPT:])
+
+
+def _count_for_objectives(draft: Draft, gained_minor: int) -> None:
+    state = draft.state
+    draft.state = replace(
+        state,
+        guards=tuple(
+            objectives.on_deal(guard, known, gained_minor)
+            if isinstance(guard, ProfitTarget | MinDays | Consistency)
+            else known
+            for guard, known in zip(state.spec.guards, state.guards, strict=True)
+        ),
+    )
+
+
+def believe_balance(draft: Draft, balance: float, credit: float) -> None:
+    """Takes the broker's balance where deals explain it, or where reports in a row insist."""
+    state, book = draft.state, live_of(draft).book
+    if not book.ledger.is_anchored:
+        return
+    rows = {row.finding.subject: row for row in book.rows if row.kind is Kind.BALANCE_RESIDUAL}
+    digits = state.spec.digits
+    new = state
+    for subject, told in (("balance", balance), ("credit", credit)):
+        row, told_minor = rows.get(subject), minor(told, digits)
+        believed = row is None or row.state is State.CONFIRMED
+        if believed and getattr(new, f"{subject}_minor") != told_minor:
+            new = replace(new, **{f"{subject}_minor": told_minor}, untested=True)
+    draft.state = new
+
+
+def expected_profit(state: AccountState, deal: DealReport, quotes: Quotes) -> int | None:
+    """What the deal's price makes of the position; None where it closes none we can value."""
+    position = state.position(deal.position_id)
+    if position is None or deal.entry not in (_OUT, _OUT_BY):
+        return None
+    if missing_quote(state.spec.market, (position,), quotes) is not None:
+        return None
+    lots = min(deal.volume, position.volume_lots)
+    return profit_minor(state.spec.market, position, quotes, lots, deal.price)
