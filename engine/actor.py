@@ -3,17 +3,34 @@
 It takes from its inbox, steps, makes what was decided durable, and only then hands it out. What is
 still to be done of one item is an agenda, in the order of the replay loop: so a crash loses nothing
 and repeats nothing, and a deal the broker made at once comes before the next tick is taken.
+
+A live account has `Hands`: its inputs are kept beside its records, and its effects go to a
+terminal. A command goes out the moment it is due, for its close is durable by then; all else waits
+for the journal.
 """
 
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from random import Random
 
+import trio
 from msgspec.structs import replace
 
+from engine.clock import Clock
 from engine.domain.account import AccountState
-from engine.domain.commands import Halt, Refused
-from engine.domain.effects import Effect, Publish, SendClose
+from engine.domain.commands import Halt, Refused, Respec
+from engine.domain.digest import state_digest
+from engine.domain.effects import (
+    AskReport,
+    Effect,
+    KeepClose,
+    Publish,
+    SendClose,
+    SendCommand,
+    SetFloor,
+    TellTerminal,
+)
 from engine.domain.events import (
     DealReported,
     MarketFound,
@@ -23,20 +40,31 @@ from engine.domain.events import (
     TimeReached,
 )
 from engine.domain.ids import AccountKey
-from engine.domain.inputs import Event
+from engine.domain.inputs import Event, Input
+from engine.domain.journaled import encode_entry, must_be_kept, published
+from engine.domain.link_events import ClosesDurable, LinkEvent
 from engine.domain.quotes import Quote
 from engine.domain.records import Record
+from engine.domain.reporting import symbols_in
 from engine.domain.step import Step, obey, step
+from engine.domain.valuation import symbols_needed
 from engine.domain.watch import Marks
-from engine.errors import JournalError
-from engine.inbox import Asked, Inbox, Item, Reply, Reported, Told
+from engine.errors import JournalError, JournalFullError
+from engine.inbox import Asked, Inbox, Item, Noted, Reply, Reported, Told
+from engine.kept import Entry
+from engine.link import Receipt
+from engine.meters import Meter
 from engine.outbox import Seen
-from engine.ports import Journal, Outbox
+from engine.ports import Journal, Outbox, Terminals
 from engine.seats import Seat
 from engine.sentry import Sentry
+from engine.tap import Tap
 
 CRASHED = "crashed"
 """The cause of the halt of an account whose actor was given up."""
+
+FULL_PAUSE_S = 0.5
+"""Between two tries to write to a full disk."""
 
 _BURST = 16
 """Items taken between two checkpoints: a fraction of a millisecond."""
@@ -57,8 +85,36 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
+class Hands:
+    """What a live account's actor works with beside the journal."""
+
+    terminals: Terminals
+    clock: Clock
+    random: Random
+    """For the pauses between tries."""
+    tap: Tap
+    """Where its durable records come out."""
+    on_full: Callable[[AccountKey], None]
+    """Called while the disk is full, at each try."""
+    meter: Meter
+
+
+@dataclass(frozen=True, slots=True)
 class _Store:
     records: tuple[Record, ...]
+    entry: Entry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _HandOut:
+    """What a live step asks of the world besides, once it is durable."""
+
+    effects: tuple[Effect, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sign:
+    receipt: Receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +129,7 @@ class _Watching:
 
 _WATCHING = _Watching()
 _Valued = QuoteMarked | TimeReached | MarketFound | ReplayEnded
-_Job = Item | Event | SendClose | _Store | _Answer | _Watching
+_Job = Item | Event | SendClose | _Store | _HandOut | _Sign | _Answer | _Watching
 
 
 class Actor:
@@ -87,8 +143,14 @@ class Actor:
         journal: Journal,
         outbox: Outbox,
         on_settled: Callable[[Settled], None] | None = None,
+        hands: Hands | None = None,
+        entries: int = 0,
     ) -> None:
-        """`on_settled` is called at each change, before anything of it is durable."""
+        """Args:
+        on_settled: is called at each change, before anything of it is durable.
+        hands: of a live account.
+        entries: kept of it so far.
+        """
         self.state = state
         """Replaced by each step in one assignment; never half of one."""
         self.version = 0
@@ -98,6 +160,11 @@ class Actor:
         self.crashed: str | None = None
         """Why it was given up."""
         self.sentry = Sentry(seat, state.marks)
+        self.entries = entries
+        """Inputs kept so far."""
+        self.kept_trackers = state.marks.trackers
+        """The highs of the marks as they were last kept."""
+        self._hands = hands
         self._journal = journal
         self._outbox = outbox
         self._on_settled = on_settled
@@ -150,10 +217,11 @@ class Actor:
         self.refuse_all(f"the account is given up: {reason}")
         self._agenda.clear()
         self.seat.leave()
-        halted = obey(self.state, Halt(self.state.time_msc, CRASHED, reason))
+        command = Halt(self.state.time_msc, CRASHED, reason)
+        halted = obey(self._met(), command)
         if isinstance(halted, Step):
-            self._swap(halted)
-            await self._store(_records(halted.effects))
+            self._agenda.extend(self._swap(halted, command))
+            await self._finish()
 
     def refuse_all(self, reason: str) -> None:
         """Closes the inbox and refuses every command that has no answer yet."""
@@ -167,7 +235,7 @@ class Actor:
         while self._agenda:
             job = self._agenda[0]
             if isinstance(job, _Store):
-                await self._store(job.records)
+                await self._store(job.records, job.entry)
                 self._agenda.popleft()
             elif isinstance(job, SendClose):
                 deals = await self._outbox.send(self.state, job, self._seen)
@@ -188,6 +256,12 @@ class Actor:
             case Reported():
                 self._look(job.deal.time_msc)
                 return [job.deal, _WATCHING]
+            case Noted():
+                return self._note(job)
+            case _Sign():
+                job.receipt.sign()
+            case _HandOut():
+                return self._hand_out(job.effects)
             case _Answer():
                 job.reply.give(job.step)
             case _Watching():
@@ -200,9 +274,10 @@ class Actor:
                 | ReplayEnded()
                 | DealReported()
             ):
-                return self._swap(step(self.state, job), job)
+                return self._swap(step(self._met(), job), job)
             case _:
-                raise AssertionError(f"{job} does not come here")
+                assert isinstance(job, LinkEvent), f"{job} does not come here"
+                return self._swap(step(self._met(), job), job)
         return []
 
     def _hear(self, told: Told) -> list[_Job]:
@@ -212,6 +287,12 @@ class Actor:
         if self.sentry.passes(told, quotes):
             return []
         self._number, self._index = told.number, told.index
+        if self._hands is not None and isinstance(event, _Valued):
+            # Told before a position came whose symbol it lacks.
+            lacking = [symbol for symbol in self.seat.needs if symbol not in quotes]
+            if lacking:
+                quotes = {**self.seat.quotes(lacking), **quotes}
+                event = replace(event, quotes=quotes)
         tick = event.tick if isinstance(event, QuoteMarked | MarketFound) else None
         self._seen = Seen(event.time_msc, tick, quotes)
         if isinstance(event, Opened):
@@ -223,14 +304,65 @@ class Actor:
 
     def _obey(self, asked: Asked) -> list[_Job]:
         """A command is answered once what it led to is durable, before it is handed out."""
-        self._look(asked.command.time_msc)
-        done = obey(self.state, asked.command)
+        command = asked.command
+        if self._hands is not None:
+            command = replace(command, time_msc=self._now_msc())
+        self._look(command.time_msc)
+        done = obey(self._met(), command)
         if isinstance(done, Refused):
             asked.reply.give(done)
             return [_WATCHING]
-        todo = self._swap(done)
-        todo.insert(1 if _records(done.effects) else 0, _Answer(asked.reply, done))
+        todo = self._swap(done, command)
+        is_stored = bool(todo) and isinstance(todo[0], _Store)
+        todo.insert(1 if is_stored else 0, _Answer(asked.reply, done))
         return [*todo, _WATCHING]
+
+    def _note(self, noted: Noted) -> list[_Job]:
+        """What the link says, stamped with the time, quotes and chance of this moment."""
+        assert self._hands is not None, "a replay has no link"
+        event, now_msc = noted.event, self._now_msc()
+        self._look(now_msc)
+        told: dict[str, object] = {"time_msc": now_msc}
+        if "quotes" in event.__struct_fields__:
+            needs = (*self.seat.needs, *symbols_in(self.state, event))
+            quotes = self.seat.quotes(needs)
+            self._seen = Seen(now_msc, None, quotes)
+            told["quotes"] = quotes
+        if "jitter" in event.__struct_fields__:
+            told["jitter"] = self._hands.random.random()
+        signed = [] if noted.receipt is None else [_Sign(noted.receipt)]
+        return [replace(event, **told), *signed, _WATCHING]
+
+    def _hand_out(self, effects: tuple[Effect, ...]) -> list[_Job]:
+        """What waited for the journal; closes that are durable now may go."""
+        hands = self._hands
+        assert hands is not None, "a replay has no terminal"
+        durable: list[str] = []
+        for effect in effects:
+            match effect:
+                case KeepClose(intent_id):
+                    durable.append(intent_id)
+                case AskReport():
+                    hands.terminals.ask_report(self.key)
+                case TellTerminal(is_halted):
+                    hands.terminals.tell_halted(self.key, is_halted=is_halted)
+                case SetFloor(floor):
+                    hands.terminals.set_floor(self.key, floor)
+                case _:
+                    raise AssertionError(f"{effect} is not handed out")
+        if not durable:
+            return []
+        return [ClosesDurable(time_msc=self._now_msc(), intent_ids=tuple(durable))]
+
+    def _met(self) -> AccountState:
+        """The state an input meets: a live one's with the marks of now."""
+        if self._hands is None:
+            return self.state
+        return replace(self.state, marks=self.sentry.marks)
+
+    def _now_msc(self) -> int:
+        assert self._hands is not None, "a replay has no clock"
+        return max(self._hands.clock.wall_msc(), self.state.time_msc)
 
     def _look(self, time_msc: int) -> None:
         """Takes the account over from the kernel as of now, between two ticks."""
@@ -238,31 +370,70 @@ class Actor:
         self._number = self._index = 0
         self._seen = Seen(time_msc, None, self.seat.quotes())
 
-    def _swap(self, done: Step, event: Event | None = None) -> list[_Job]:
+    def _swap(self, done: Step, taken: Input | None = None) -> list[_Job]:
         """Puts the new state in place; what is to be done of its effects, durability first."""
-        before, state = self.state, done.state
-        records = _records(done.effects)
+        hands = self._hands
+        before, state = self._met(), done.state
+        records = published(done.effects)
+        todo: list[_Job] = []
+        if hands is not None:
+            assert taken is not None, "a live step without its input cannot be kept"
+            if must_be_kept(before, taken, done):
+                entry = Entry(self.entries + 1, encode_entry(before, taken), state_digest(state))
+                todo.append(_Store(records, entry))
+            rest = tuple([e for e in done.effects if not isinstance(e, Publish | SendCommand)])
+            todo.extend([_HandOut(rest)] if rest else ())
+        else:
+            todo.extend([_Store(records)] if records else ())
+            todo.extend([effect for effect in done.effects if isinstance(effect, SendClose)])
+        self._take(before, state, records, taken)
+        if hands is not None:
+            if todo and isinstance(todo[0], _Store):
+                self.entries += 1
+                self.kept_trackers = state.marks.trackers
+            for effect in done.effects:
+                if isinstance(effect, SendCommand):
+                    hands.terminals.command(self.key, effect.command)
+        return todo
+
+    def _take(
+        self,
+        before: AccountState,
+        state: AccountState,
+        records: tuple[Record, ...],
+        taken: Input | None,
+    ) -> None:
+        """The one place where the state of a running account changes."""
         self.state = state
         self.version += 1
-        is_marked = isinstance(event, QuoteMarked | TimeReached | MarketFound | Opened)
+        is_marked = self._hands is not None or isinstance(taken, _MARKED)
         self.sentry.stepped(before, state, is_marked=is_marked)
-        if isinstance(event, TimeReached):
+        if state.positions is not before.positions:
+            self.seat.widen(symbols_needed(state.spec.market, state.positions))
+        if isinstance(taken, TimeReached | Respec):
             self.sentry.moved()
         if self._on_settled is not None:
             change = Settled(self.seat.place, self._number, self._index, before, state, records)
             self._on_settled(change)
-        if isinstance(event, QuoteMarked):
+        if isinstance(taken, QuoteMarked):
             self._index += 1  # this tick's mark is taken
-        closes = [effect for effect in done.effects if isinstance(effect, SendClose)]
-        return [*([_Store(records)] if records else []), *closes]
 
-    async def _store(self, records: tuple[Record, ...]) -> None:
-        try:
-            await self._journal.append(self.key, records)
-        except JournalError:
-            raise
-        except Exception as error:
-            raise JournalError(f"{self.key}: records may not be durable") from error
+    async def _store(self, records: tuple[Record, ...], entry: Entry | None = None) -> None:
+        while True:
+            try:
+                await self._journal.append(self.key, records, entry)
+                break
+            except JournalFullError:
+                if self._hands is None:
+                    raise
+                self._hands.on_full(self.key)
+                await trio.sleep(FULL_PAUSE_S)
+            except JournalError:
+                raise
+            except Exception as error:
+                raise JournalError(f"{self.key}: records may not be durable") from error
+        if self._hands is not None and records:
+            self._hands.tap.publish(self.key, records)
 
 
 def _quotes(event: Event) -> dict[str, Quote]:
@@ -272,9 +443,9 @@ def _quotes(event: Event) -> dict[str, Quote]:
     return {}
 
 
+_MARKED = QuoteMarked | TimeReached | MarketFound | Opened
+"""After these the marks of the state are those of now."""
+
+
 def _with_marks(event: _Valued, marks: Marks) -> _Valued:
     return replace(event, marks=marks)
-
-
-def _records(effects: tuple[Effect, ...]) -> tuple[Record, ...]:
-    return tuple([effect.record for effect in effects if isinstance(effect, Publish)])

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 import trio
 
 from engine.domain.commands import Command, Refused
-from engine.domain.events import DealReported, QuoteMarked
-from engine.domain.inputs import Event
+from engine.domain.events import DealReported, MarketEvent, QuoteMarked
+from engine.domain.link_events import LinkEvent
 from engine.domain.step import Step
 from engine.domain.watch import Marks
+from engine.link import Receipt
 
 URGENT_LIMIT = 256
 TICK_LIMIT = 1024
@@ -28,7 +29,7 @@ TICK_LIMIT = 1024
 class Told:
     """A tick or an instant, as the router tells it."""
 
-    event: Event
+    event: MarketEvent
     number: int = 0
     """Of this telling, over all accounts: what is decided can be put in one order again."""
     index: int = 0
@@ -78,7 +79,16 @@ class Reported:
     deal: DealReported
 
 
-Urgent = Reported | Asked
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What a live link or the clock says; its actor stamps it when it takes it."""
+
+    event: LinkEvent
+    receipt: Receipt | None = None
+    """Signed once what it led to is durable."""
+
+
+Urgent = Reported | Asked | Noted
 Item = Told | Urgent
 
 
@@ -96,7 +106,7 @@ class InboxStatistics:
     """Ticks that gave way to newer ones since the start."""
     taken: int
     turned_away: int
-    """Deals that came after it was closed."""
+    """What a link said after it was closed; it is never signed for."""
     tasks_waiting_to_put: int
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from engine.alerts import Alert
 from engine.audit import AuditEntry
 from engine.domain.account import AccountState
+from engine.domain.close_actions import Command
 from engine.domain.commands import Flatten, Halt, Refused
 from engine.domain.effects import SendClose
 from engine.domain.events import DealReported
@@ -27,7 +28,7 @@ from engine.domain.reports import (
 )
 from engine.domain.snapshot import Snapshot
 from engine.errors import UserError
-from engine.kept import KeptState
+from engine.kept import Entry, KeptState
 from engine.link import LinkQuote, PositionChange, Receipt, Sent, TerminalFacts
 from engine.marking.ticks import TickStream
 from engine.outbox import Seen
@@ -59,10 +60,13 @@ class OpenTicks(Protocol):
 class Journal(Protocol):
     """Keeps the records of every account: what it has kept is never lost."""
 
-    async def append(self, key: AccountKey, records: Sequence[Record]) -> None:
-        """Returns once the records are durable, all of them or none.
+    async def append(
+        self, key: AccountKey, records: Sequence[Record], entry: Entry | None = None
+    ) -> None:
+        """Returns once the records and the entry are durable, all of it or nothing.
 
-        They follow what was appended before for this account: `seq` goes up by one each.
+        They follow what was appended before for this account: `seq` goes up by one each, and so
+        does the number of entries.
 
         Raises:
             JournalError: they may not be durable. Nothing may be acknowledged from here on.
@@ -81,6 +85,12 @@ class StateStore(Protocol):
 
     async def last_seq(self, key: AccountKey) -> int:
         """Of the account's last durable record; 0 before the first."""
+
+    async def entries(self, key: AccountKey, after_number: int, limit: int) -> Sequence[Entry]:
+        """At most `limit` durable entries of the account after that number, in order."""
+
+    async def last_entry(self, key: AccountKey) -> int:
+        """The number of the account's last durable entry; 0 before the first."""
 
     async def keep_state(self, key: AccountKey, state: KeptState) -> None:
         """Returns once it is durable. Older states may go from then on.
@@ -111,6 +121,22 @@ class Outbox(Protocol):
         this never waits for them. Sending an intent twice does what sending it once does. A link
         that is down is no error here: an account whose sends keep raising is given up.
         """
+
+
+class Terminals(Protocol):
+    """Takes what live accounts have for their terminals. Nothing here waits or raises."""
+
+    def command(self, key: AccountKey, command: Command) -> None:
+        """Writes a command of a close that is durable. Whether it arrived, evidence tells."""
+
+    def ask_report(self, key: AccountKey) -> bool:
+        """Asks for a full report; False: there is no link."""
+
+    def tell_halted(self, key: AccountKey, *, is_halted: bool) -> None:
+        """Lets the terminal know that the account takes no new risk, or does again."""
+
+    def set_floor(self, key: AccountKey, floor: float) -> None:
+        """Leaves it the floor it enforces by itself while the engine is silent; 0: none."""
 
 
 class EpochStore(Protocol):

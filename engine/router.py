@@ -14,13 +14,13 @@ from engine.actor import Actor
 from engine.clock import Clock
 from engine.domain import operating
 from engine.domain.events import (
+    MarketEvent,
     MarketFound,
     Opened,
     QuoteMarked,
     ReplayEnded,
     TimeReached,
 )
-from engine.domain.inputs import Event
 from engine.domain.quotes import Quote
 from engine.domain.records import Tick
 from engine.domain.valuation import missing_quote
@@ -114,6 +114,15 @@ class Router:
                     await self._tell_instant(place, time_msc)
                 self._await_operations()
 
+    async def wake_unknown(self, time_msc: int) -> None:
+        """Tells the clock to accounts nobody can value, so that they are as soon as they can be.
+
+        Of use to live ones alone: a replay's become known by ticks only.
+        """
+        if self.is_open:
+            for place in sorted(self._seats.unknown):
+                await self._tell_instant(place, time_msc)
+
     async def end(self) -> None:
         """Lets every actor finish, and tells them that no tick comes any more."""
         await self._seats.all_resting()
@@ -192,7 +201,7 @@ class Router:
         await self._tell_between(self._actors[place], partial(TimeReached, time_msc))
 
     async def _tell_between(
-        self, actor: Actor, event_on: Callable[[dict[str, Quote]], Event]
+        self, actor: Actor, event_on: Callable[[dict[str, Quote]], MarketEvent]
     ) -> None:
         """Tells what happens between two ticks; `event_on` makes it of the quotes of now."""
         if actor.crashed is not None:

@@ -91,9 +91,15 @@ class Seat:
         self._feed = seats.feed
         seats.unknown.add(place)
 
-    def quotes(self) -> dict[str, Quote]:
-        """The quotes of now, of the symbols the account needs."""
-        return self._feed.quotes(self.needs)
+    def quotes(self, symbols: Iterable[str] | None = None) -> dict[str, Quote]:
+        """The quotes of now, of these symbols or of those the account needs."""
+        return self._feed.quotes(self.needs if symbols is None else symbols)
+
+    def widen(self, symbols: Iterable[str]) -> None:
+        """These quotes are needed too. Never fewer: ticks told may be on their way."""
+        new = [symbol for symbol in symbols if symbol not in self.needs]
+        if new:
+            self.needs = (*self.needs, *new)
 
     def expect(self) -> None:
         """The actor is about to have something to do."""

@@ -17,7 +17,6 @@ from engine.domain.reports import (
     Heartbeat,
     PositionReport,
 )
-from engine.domain.watch import Marks
 
 
 class Linked(msgspec.Struct, frozen=True, kw_only=True, tag="linked"):
@@ -56,7 +55,6 @@ class ReportCame(msgspec.Struct, frozen=True, kw_only=True, tag="report_came"):
     gmt_offset_s: int
     """Server's wall clock minus UTC, as the terminal has it."""
     quotes: Mapping[str, Quote]
-    marks: Marks | None = None
     jitter: float = 0.0
 
 
@@ -66,7 +64,6 @@ class HeartbeatCame(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat_ca
     time_msc: int
     heartbeat: Heartbeat
     quotes: Mapping[str, Quote]
-    marks: Marks | None = None
 
 
 class PositionCame(msgspec.Struct, frozen=True, kw_only=True, tag="position_came"):
@@ -77,7 +74,6 @@ class PositionCame(msgspec.Struct, frozen=True, kw_only=True, tag="position_came
     is_closed: bool
     gmt_offset_s: int
     quotes: Mapping[str, Quote]
-    marks: Marks | None = None
     jitter: float = 0.0
 
 
@@ -89,7 +85,6 @@ class DealCame(msgspec.Struct, frozen=True, kw_only=True, tag="deal_came"):
     deal_msc: int
     """UTC of the deal itself, by the terminal's offset; 0 where it says none."""
     quotes: Mapping[str, Quote]
-    marks: Marks | None = None
     jitter: float = 0.0
 
 
@@ -118,10 +113,9 @@ class TimePassed(msgspec.Struct, frozen=True, kw_only=True, tag="time_passed"):
 
 
 class MarksNoted(msgspec.Struct, frozen=True, kw_only=True, tag="marks_noted"):
-    """The kernel's marks have risen since they were last kept: a restart goes on from these."""
+    """The marks of the state have risen since they were last kept: a restart goes on from these."""
 
     time_msc: int
-    marks: Marks
 
 
 class Recovered(msgspec.Struct, frozen=True, kw_only=True, tag="recovered"):

@@ -24,6 +24,7 @@ from engine.domain import (
     remedies,
     residuals,
 )
+from engine.domain.account import AccountState
 from engine.domain.close_answers import answered
 from engine.domain.discrepancies import Kind, State
 from engine.domain.drafts import Draft
@@ -33,6 +34,7 @@ from engine.domain.failsafe import failsafe_floor, is_worth_sending
 from engine.domain.link_events import (
     DealCame,
     HeartbeatCame,
+    LinkEvent,
     PositionCame,
     ReportCame,
     ResultCame,
@@ -42,7 +44,6 @@ from engine.domain.reports import AccountReport, FullReport
 from engine.domain.units import minor
 from engine.domain.valuation import Quotes
 from engine.domain.valuing import equity_minor, is_valued, take_valuation
-from engine.domain.watch import Marks
 
 BEATS_TO_BELIEVE = 3
 """Heartbeats in a row after which the broker's own equity decides, where ours cannot."""
@@ -60,7 +61,6 @@ def on_report(draft: Draft, event: ReportCame) -> None:
         set_live(draft, is_failed=True)
         _compare(draft, Sighting(at_msc=draft.time_msc, report=report), event.quotes)
         return
-    _take_marks(draft, event.marks)
     before = {one.identifier for one in live.holdings}
     holding.hold(draft, report, event.gmt_offset_s)
     set_live(
@@ -99,7 +99,6 @@ def on_heartbeat(draft: Draft, event: HeartbeatCame) -> None:
     live = live_of(draft)
     if live.link.refusal or not live.book.total_syncs:
         return
-    _take_marks(draft, event.marks)
     beat = event.heartbeat
     allowed = live.broker is None or live.broker.trade_allowed
     told = AccountReport(
@@ -125,7 +124,6 @@ def on_position(draft: Draft, event: PositionCame) -> None:
     live = live_of(draft)
     if live.link.refusal:
         return
-    _take_marks(draft, event.marks)
     told = event.position
     known = live.holding(told.identifier)
     if event.is_closed:
@@ -153,7 +151,6 @@ def on_deal(draft: Draft, event: DealCame) -> None:
     if live.link.refusal:
         return
     deal = event.deal
-    _take_marks(draft, event.marks)
     if residuals.fresh(live.book.ledger, (deal,)):
         expected = booking.expected_profit(draft.state, deal, event.quotes)
         seen = Sighting(
@@ -265,6 +262,16 @@ def _arm(draft: Draft) -> None:
         draft.effects.append(SetFloor(floor))
 
 
-def _take_marks(draft: Draft, marks: Marks | None) -> None:
-    if marks is not None:
-        draft.state = replace(draft.state, marks=marks)
+def symbols_in(state: AccountState, event: LinkEvent) -> tuple[str, ...]:
+    """Every symbol whose quote this event may need besides those of what is held already."""
+    match event:
+        case ReportCame(report=report):
+            names = [one.symbol for one in report.positions]
+        case PositionCame(position=position):
+            names = [position.symbol]
+        case DealCame(deal=deal) if deal.symbol:
+            names = [deal.symbol]
+        case _:
+            return ()
+    market = state.spec.market
+    return tuple({n for name in names for n in market.needs(driving.book_symbol(state, name))})

@@ -168,7 +168,7 @@ def _on_link_event(draft: Draft, event: LinkEvent) -> None:
             driving.apply_all(draft, lambda one: close_orders.elapsed(one, now_ms, jitter))
             driving.prune(draft)
         case MarksNoted():
-            _take_marks(draft, event.marks)
+            pass  # to be kept: that is all
         case Recovered():
             linking.on_recovered(draft, event)
         case _:
@@ -188,10 +188,13 @@ def _on_time(draft: Draft, event: TimeReached) -> None:
     state = draft.state
     if not state.known:
         live = state.live
-        if live is not None and state.opened and not live.missed_since_msc:
+        if live is None or not state.opened:
+            return
+        if not live.missed_since_msc:
             # Whatever was due now is made up for once the account can be valued.
             missed = replace(live, missed_since_msc=draft.time_msc - 1)
             draft.state = replace(state, live=missed)
+        take_valuation(draft, event.quotes)
         return
     draft.state = with_balance_highs(draft.state)
     equity = equity_minor(state, event.quotes)

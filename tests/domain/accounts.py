@@ -12,8 +12,9 @@ from engine.domain.instruments import CalcMode, Instrument
 from engine.domain.positions import Position, Side
 from engine.domain.quotes import Quote
 from engine.domain.records import Record, Tick
-from engine.domain.step import Step, equity_minor, step
+from engine.domain.step import Step, step
 from engine.domain.valuation import Market, market_of
+from engine.domain.valuing import equity_minor
 from engine.domain.watch import Marks
 
 START_MSC = 1_767_571_200_000

@@ -15,7 +15,7 @@ from engine.domain.margin import margin_minor
 from engine.domain.outcomes import Outcome, RuleFound, View, Wakes
 from engine.domain.positions import Position
 from engine.domain.quotes import Quote
-from engine.domain.step import equity_minor
+from engine.domain.valuing import equity_minor
 from engine.domain.valuation import Market, Quotes, market_of
 from tests.domain.accounts import (
     MAJORS,

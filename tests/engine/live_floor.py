@@ -20,6 +20,7 @@ from engine.domain.ids import AccountKey
 from engine.domain.marks import opening_marks
 from engine.domain.positions import Position
 from engine.domain.records import Record
+from engine.kept import Entry
 from engine.marking.reference import ReferenceFeed
 from engine.marking.ticks import TickBatch
 from engine.outbox import ReplayOutbox, Seen
@@ -73,10 +74,12 @@ class GatedJournal(MemoryJournal):
         self._shut_for = set(logins) or None
         self.gate = trio.Event()
 
-    async def append(self, key: AccountKey, records: Sequence[Record]) -> None:
+    async def append(
+        self, key: AccountKey, records: Sequence[Record], entry: Entry | None = None
+    ) -> None:
         if self._shut_for is None or key.login in self._shut_for:
             await self.gate.wait()
-        await super().append(key, records)
+        await super().append(key, records, entry)
 
 
 class Floor:

@@ -21,8 +21,9 @@ from engine.domain.positions import Position
 from engine.domain.quotes import Quote
 from engine.domain.records import Tick
 from engine.domain.resetting import next_reset_of
-from engine.domain.step import equity_minor, step
+from engine.domain.step import step
 from engine.domain.valuation import market_of
+from engine.domain.valuing import equity_minor
 from engine.marking.reference import ReferenceFeed
 from engine.marking.ticks import TickBatch
 from engine.opening import opening_state

@@ -14,6 +14,7 @@ from engine.domain.account import AccountState
 from engine.domain.ids import AccountKey
 from engine.domain.records import Encoding, Record
 from engine.errors import UserError
+from engine.kept import Entry
 from engine.live_replay import replay_live, run_live
 from engine.marking.feed import Feed
 from engine.marking.reference import ReferenceFeed
@@ -51,9 +52,11 @@ class SlowJournal(MemoryJournal):
         super().__init__()
         self._rng = rng
 
-    async def append(self, key: AccountKey, records: Sequence[Record]) -> None:
+    async def append(
+        self, key: AccountKey, records: Sequence[Record], entry: Entry | None = None
+    ) -> None:
         await trio.sleep(self._rng.choice([0.0, 0.0, 0.001, 0.3, 20.0]))
-        await super().append(key, records)
+        await super().append(key, records, entry)
 
 
 def lines(records: Sequence[Record]) -> list[bytes]:

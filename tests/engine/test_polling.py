@@ -14,7 +14,7 @@ from engine.domain.marks import advance, mark_of
 from engine.domain.quotes import Quote
 from engine.domain.records import GuardBreach, Tick
 from engine.domain.resets import next_reset_msc
-from engine.domain.step import equity_minor
+from engine.domain.valuing import equity_minor
 from engine.errors import UserError
 from engine.poll_phases import Phases, PollComparison
 from engine.polling import compare, compare_all

@@ -17,6 +17,7 @@ from engine.domain.records import AccountHalted, Record, Tick
 from engine.domain.snapshot import Quality
 from engine.domain.step import Step
 from engine.errors import JournalError
+from engine.kept import Entry
 from engine.live_replay import replay_live
 from engine.outbox import ReplayOutbox, Seen
 from engine.supervisor import TRIES
@@ -115,10 +116,12 @@ async def test_trouble_that_passes_loses_nothing_and_repeats_nothing(
 
 async def test_a_journal_that_fails_stops_the_engine_and_acknowledges_nothing() -> None:
     class Full(MemoryJournal):
-        async def append(self, key: AccountKey, records: Sequence[Record]) -> None:
+        async def append(
+            self, key: AccountKey, records: Sequence[Record], entry: Entry | None = None
+        ) -> None:
             if records[0].seq > 1:
                 raise OSError("no space left on device")
-            await super().append(key, records)
+            await super().append(key, records, entry)
 
     answers = []
     with pytest.raises(ExceptionGroup) as failed:  # noqa: PT012
