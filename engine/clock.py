@@ -32,6 +32,47 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
 
+class SteadyClock:
+    """A wall clock that never goes back, whatever is done to the machine's.
+
+    It runs on the monotonic clock and is compared with the wall clock as it is read. A wall clock
+    that is ahead is followed at once (the machine slept, or was set). One that is behind is waited
+    for: this one runs at half its pace until they agree again.
+    """
+
+    TOLERANCE_MSC = 50
+    """Differences below are noise."""
+
+    def __init__(self, clock: Clock) -> None:
+        """`clock`: what is steadied."""
+        self._clock = clock
+        self._wall_msc = clock.wall_msc()
+        self._read_ns = clock.monotonic_ns()
+        self.jumps = 0
+        """How often the machine's clock was found elsewhere."""
+
+    def monotonic_ns(self) -> int:
+        """See `Clock.monotonic_ns`."""
+        return self._clock.monotonic_ns()
+
+    def wall_msc(self) -> int:
+        """See `Clock.wall_msc`; never goes back."""
+        now_ns = self._clock.monotonic_ns()
+        gone_msc = (now_ns - self._read_ns) // 1_000_000
+        if gone_msc <= 0:
+            return self._wall_msc
+        told_msc = self._clock.wall_msc()
+        expected_msc = self._wall_msc + gone_msc
+        if told_msc > expected_msc + self.TOLERANCE_MSC:
+            self.jumps += 1
+            expected_msc = told_msc
+        elif told_msc < expected_msc - self.TOLERANCE_MSC:
+            expected_msc = self._wall_msc + gone_msc // 2
+        self._wall_msc = max(self._wall_msc, expected_msc)
+        self._read_ns += gone_msc * 1_000_000
+        return self._wall_msc
+
+
 class VirtualClock:
     """A wall clock that starts at a given time and runs on Trio's, `speed` times as fast."""
 

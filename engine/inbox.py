@@ -163,6 +163,17 @@ class Inbox:
         self._urgent.append(item)
         self._grew()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether one more deal or command finds room at once."""
+        return self._closed is None and len(self._urgent) < self._urgent_limit
+
+    def put_nowait(self, item: Urgent) -> None:
+        """Puts what `has_room` said there is room for."""
+        assert self.has_room, "put without room"
+        self._urgent.append(item)
+        self._grew()
+
     def tell(self, told: Told) -> None:
         """Puts a tick or an instant behind those that wait; see the table for when it is full."""
         if self._closed is not None:

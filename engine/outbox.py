@@ -27,6 +27,22 @@ class Seen:
     quotes: dict[str, Quote]
 
 
+class NoReplayBroker:
+    """`Outbox` of live accounts: their closes are commands, and their deals come over the link."""
+
+    def reached(self, state: AccountState, seen: Seen) -> Iterator[DealReported]:
+        """See `Outbox.reached`: a link has none to give here."""
+        del state, seen
+        return iter(())
+
+    async def send(
+        self, state: AccountState, close: SendClose, seen: Seen
+    ) -> tuple[DealReported, ...]:
+        """Never called: a live step has no such effect."""
+        del close, seen
+        raise AssertionError(f"{state.spec.key}: a close of a replay on a live account")
+
+
 class ReplayOutbox:
     """The broker of a replay behind the port: zero latency, at the tick's own bid or ask.
 

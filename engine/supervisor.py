@@ -9,16 +9,18 @@ from dataclasses import dataclass
 
 import trio
 
-from engine.actor import Actor, Settled
+from engine.actor import Actor, Hands, Settled
 from engine.clock import Clock
 from engine.domain.account import AccountState
 from engine.domain.commands import Command, Refused
 from engine.domain.events import DealReported
 from engine.domain.ids import AccountKey
+from engine.domain.link_events import LinkEvent
 from engine.domain.step import Step
 from engine.domain.valuation import symbols_needed
 from engine.errors import JournalError
-from engine.inbox import TICK_LIMIT, URGENT_LIMIT, Asked, Inbox, Reported
+from engine.inbox import TICK_LIMIT, URGENT_LIMIT, Asked, Inbox, Noted, Reported
+from engine.link import Receipt
 from engine.marking.wakes import MarkingFeed
 from engine.ports import Journal, Outbox
 from engine.router import Router
@@ -54,8 +56,14 @@ class Supervisor:
         on_crash: Callable[[AccountKey, str], None] | None = None,
         tick_limit: int = TICK_LIMIT,
         urgent_limit: int = URGENT_LIMIT,
+        hands: Hands | None = None,
+        entries: Sequence[int] = (),
     ) -> None:
-        """`conflates`: live, where the newest tick is worth more than every tick."""
+        """Args:
+        conflates: live, where the newest tick is worth more than every tick.
+        hands: of live accounts.
+        entries: kept of each account so far, by place; none unless given.
+        """
         self.feed = feed
         self._seats = Seats(feed)
         self.actors = tuple(
@@ -66,6 +74,8 @@ class Supervisor:
                 journal,
                 outbox,
                 on_settled,
+                hands,
+                entries[place] if entries else 0,
             )
             for place, state in enumerate(accounts)
         )
@@ -121,6 +131,25 @@ class Supervisor:
         actor = self.by_key[key]
         actor.seat.expect()
         await actor.inbox.put(Reported(deal))
+
+    async def note(self, key: AccountKey, event: LinkEvent, receipt: Receipt | None = None) -> None:
+        """Puts what a live link says into its account's inbox; waits while that is full.
+
+        Raises:
+            KeyError: there is no such account.
+        """
+        actor = self.by_key[key]
+        actor.seat.expect()
+        await actor.inbox.put(Noted(event, receipt))
+
+    def note_nowait(self, key: AccountKey, event: LinkEvent) -> bool:
+        """The same where there is room; False, and nothing put, where there is none."""
+        actor = self.by_key[key]
+        if actor.crashed is not None or not actor.inbox.has_room:
+            return False
+        actor.seat.expect()
+        actor.inbox.put_nowait(Noted(event))
+        return True
 
     async def settle(self) -> None:
         """Returns when no actor has anything to do."""

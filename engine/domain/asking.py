@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from engine.domain import close_orders, driving, guarding, intents, records
 from engine.domain.account import AccountSpec, AccountState, GuardState, Mode
+from engine.domain.beliefs import Terms
 from engine.domain.close_orders import State
 from engine.domain.commands import (
     Adopt,
@@ -18,13 +19,40 @@ from engine.domain.drafts import Draft
 from engine.domain.driving import live_of, set_live
 from engine.domain.equity_limits import follows_day_high
 from engine.domain.guards import AccountGuard
+from engine.domain.ids import AccountKey
 from engine.domain.intents import Intent, IntentError
+from engine.domain.link_events import Founded
+from engine.domain.live import Live
+from engine.domain.marks import opening_marks
+from engine.domain.valuation import Market
 from engine.domain.watch import Marks
 
 INTENTS = 1024
 """At most so many may be registered for an account at a time."""
 
 _NOT_LIVE = Refused("this account has no link to a terminal")
+
+
+def blank(key: AccountKey) -> AccountState:
+    """A live account before anything is known of it: where every journal of one begins."""
+    spec = AccountSpec(
+        key=key, market=Market("", 2, {}, ()), initial_minor=0, guards=(), ruleset=""
+    )
+    return AccountState(
+        spec=spec, balance_minor=0, marks=Marks(trackers=(0.0,)), live=Live(terms=Terms(digits=2))
+    )
+
+
+def found(draft: Draft, event: Founded) -> None:
+    """Guards the account by what its book says; see `respec` for one that is guarded already."""
+    set_live(
+        draft,
+        terms=event.terms,
+        close_terms=event.close_terms,
+        expects=event.expects or live_of(draft).expects,
+    )
+    command = Respec(event.time_msc, "book", event.spec, "read at the start")
+    respec(draft, command)
 
 
 def close_position(draft: Draft, command: ClosePosition) -> Refused | None:
@@ -112,7 +140,7 @@ def respec(draft: Draft, command: Respec) -> None:
     state = draft.state
     was, now = state.spec, command.spec
     if not state.opened:
-        draft.state = replace(state, spec=now)
+        draft.state = replace(state, spec=now, marks=opening_marks(now))
     else:
         guards = tuple(_carried(state, guard, now) for guard in now.guards)
         marks = _carried_marks(state, now)
@@ -123,7 +151,8 @@ def respec(draft: Draft, command: Respec) -> None:
     live = draft.state.live
     if live is not None:
         set_live(draft, floor_sent=None)
-    if was.guards != now.guards or was.ruleset != now.ruleset or was.mode is not now.mode:
+    changed = was.guards != now.guards or was.ruleset != now.ruleset or was.mode is not now.mode
+    if state.opened and changed:
         draft.publish(
             records.RulesetChanged, by=command.by, ruleset=now.ruleset, reason=command.reason
         )

@@ -39,6 +39,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     symbol: str
     side: int
     volume_lots: float
+    is_whole: bool
+    """All of it, however much that is by now: on a hedging account no more can go."""
     deviation_points: int
     filling_index: int
     ttl_ms: int

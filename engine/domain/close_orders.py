@@ -373,6 +373,8 @@ def command_of(order: CloseOrder) -> Command:
         symbol=order.symbol,
         side=order.side,
         volume_lots=volume if order.slice_lots is None else min(volume, order.slice_lots),
+        is_whole=order.kind is Kind.FULL
+        and (order.slice_lots is None or volume <= order.slice_lots),
         deviation_points=order.deviation_points,
         filling_index=order.filling_index,
         ttl_ms=order.terms.ttl_ms,

@@ -16,7 +16,7 @@ from engine.domain.commands import Command, Refused
 from engine.domain.discrepancies import Discrepancy
 from engine.domain.effects import Effect, KeepClose, Publish
 from engine.domain.inputs import Event, Input
-from engine.domain.link_events import Linked, MarksNoted, Recovered
+from engine.domain.link_events import Founded, Linked, MarksNoted, Recovered
 from engine.domain.records import Record
 from engine.domain.reports import AccountReport
 from engine.domain.step import Step, obey, step
@@ -64,7 +64,7 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Kept] = msgspec.msgpack.Decoder(Kept)
 _state_decoder: msgspec.msgpack.Decoder[AccountState] = msgspec.msgpack.Decoder(AccountState)
 
-_ALWAYS = (Linked, MarksNoted, Recovered)
+_ALWAYS = (Founded, Linked, MarksNoted, Recovered)
 """Kept whatever they change."""
 
 

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 
 import msgspec
 
+from engine.domain.account import AccountSpec
+from engine.domain.beliefs import Terms
+from engine.domain.close_orders import Terms as CloseTerms
 from engine.domain.quotes import Quote
 from engine.domain.reports import (
     CommandResult,
@@ -17,6 +20,20 @@ from engine.domain.reports import (
     Heartbeat,
     PositionReport,
 )
+
+
+class Founded(msgspec.Struct, frozen=True, kw_only=True, tag="founded"):
+    """The account is guarded, from here, by this specification and these terms.
+
+    The first input of every live account, and again at a start whose book says something else.
+    """
+
+    time_msc: int
+    spec: AccountSpec
+    terms: Terms
+    close_terms: CloseTerms
+    expects: bool
+    """What nobody means to hold is a discrepancy from the first report on."""
 
 
 class Linked(msgspec.Struct, frozen=True, kw_only=True, tag="linked"):
@@ -125,7 +142,8 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True, tag="recovered"):
 
 
 LinkEvent = (
-    Linked
+    Founded
+    | Linked
     | LinkLost
     | WentSilent
     | ReportCame

@@ -53,6 +53,7 @@ from engine.domain.inputs import Event
 from engine.domain.link_events import (
     ClosesDurable,
     DealCame,
+    Founded,
     HeartbeatCame,
     Linked,
     LinkEvent,
@@ -144,6 +145,8 @@ def _on_market_event(draft: Draft, event: MarketEvent) -> None:
 def _on_link_event(draft: Draft, event: LinkEvent) -> None:
     assert draft.state.live is not None, "a replay has no link"
     match event:
+        case Founded():
+            asking.found(draft, event)
         case Linked():
             linking.on_linked(draft, event)
         case LinkLost():

@@ -1,0 +1,154 @@
+"""What terminals say, on its way into the accounts: the receiving side of the link.
+
+Nothing is judged here: each saying becomes an event in its account's inbox, and whoever said it is
+signed for once what it led to is durable. A full inbox holds the link back.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from engine.clock import Clock
+from engine.domain.ids import AccountKey
+from engine.domain.link_events import (
+    DealCame,
+    HeartbeatCame,
+    Linked,
+    LinkEvent,
+    LinkLost,
+    PositionCame,
+    ReportCame,
+    ResultCame,
+    WentSilent,
+)
+from engine.domain.reports import (
+    CommandResult,
+    DealReport,
+    FullReport,
+    Heartbeat,
+    PositionReport,
+)
+from engine.intake import Intake
+from engine.link import LinkQuote, PositionChange, Receipt, Sent, TerminalFacts
+from engine.meters import Meter
+
+_HEDGING = 2
+"""ACCOUNT_MARGIN_MODE_RETAIL_HEDGING."""
+
+
+class Accounts(Protocol):
+    """Where the events of accounts go."""
+
+    async def note(self, key: AccountKey, event: LinkEvent, receipt: Receipt | None = None) -> None:
+        """Waits while the account has no room."""
+
+    def note_soon(self, key: AccountKey, event: LinkEvent) -> None:
+        """Never waits: an event for which there is no room goes in as soon as there is."""
+
+    def intake(self, feed: str) -> Intake | None:
+        """Where the quotes of a feed go; None: no account is on it."""
+
+
+class LiveSink:
+    """`LinkSink` of a running engine."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        clock: Clock,
+        meter: Meter,
+        on_led: Callable[[str, AccountKey | None], None],
+    ) -> None:
+        """`on_led`: hears which terminal quotes a feed from now."""
+        self._accounts = accounts
+        self._clock = clock
+        self._meter = meter
+        self._on_led = on_led
+
+    async def linked(self, facts: TerminalFacts) -> None:
+        """See `LinkSink.linked`."""
+        self._meter.count("mt5_connect", label="resumed" if facts.resumed else "new")
+        event = Linked(
+            time_msc=0,
+            epoch=facts.epoch,
+            session=facts.session,
+            currency=facts.currency,
+            is_hedging=facts.margin_mode == _HEDGING,
+            leverage=facts.leverage,
+        )
+        await self._accounts.note(facts.key, event)
+
+    async def reported(
+        self, key: AccountKey, report: FullReport, sent: Sent, receipt: Receipt
+    ) -> None:
+        """See `LinkSink.reported`."""
+        self._meter.count("mt5_position_sync")
+        age_ms = (self._clock.monotonic_ns() - sent.asked_ns) // 1_000_000
+        event = ReportCame(
+            time_msc=0,
+            report=report,
+            asked_msc=self._clock.wall_msc() - age_ms,
+            gmt_offset_s=sent.gmt_offset_s,
+            quotes={},
+        )
+        await self._accounts.note(key, event, receipt)
+
+    async def position_changed(
+        self,
+        key: AccountKey,
+        change: PositionChange,
+        position: PositionReport,
+        sent: Sent,
+        receipt: Receipt,
+    ) -> None:
+        """See `LinkSink.position_changed`."""
+        event = PositionCame(
+            time_msc=0,
+            position=position,
+            is_closed=change is PositionChange.CLOSED,
+            gmt_offset_s=sent.gmt_offset_s,
+            quotes={},
+        )
+        await self._accounts.note(key, event, receipt)
+
+    async def deal(self, key: AccountKey, deal: DealReport, sent: Sent, receipt: Receipt) -> None:
+        """See `LinkSink.deal`."""
+        event = DealCame(time_msc=0, deal=deal, deal_msc=sent.utc_msc(deal.time_msc), quotes={})
+        await self._accounts.note(key, event, receipt)
+
+    async def result(
+        self, key: AccountKey, result: CommandResult, sent: Sent, receipt: Receipt
+    ) -> None:
+        """See `LinkSink.result`."""
+        del sent
+        await self._accounts.note(key, ResultCame(time_msc=0, result=result), receipt)
+
+    async def heartbeat(self, key: AccountKey, heartbeat: Heartbeat, sent: Sent) -> None:
+        """See `LinkSink.heartbeat`."""
+        del sent
+        event = HeartbeatCame(time_msc=0, heartbeat=heartbeat, quotes={})
+        await self._accounts.note(key, event)
+
+    async def quotes(self, feed: str, quotes: Sequence[LinkQuote], sent: Sent) -> None:
+        """See `LinkSink.quotes`. The engine's own clock stamps them."""
+        del sent
+        intake = self._accounts.intake(feed)
+        if intake is not None:
+            self._meter.count("ticks", len(quotes), feed)
+            await intake.take(quotes)
+
+    def went_stale(self, key: AccountKey, silence_s: float) -> None:
+        """See `LinkSink.went_stale`."""
+        del silence_s
+        self._accounts.note_soon(key, WentSilent(time_msc=0))
+
+    def led(self, feed: str, leader: AccountKey | None) -> None:
+        """See `LinkSink.led`."""
+        intake = self._accounts.intake(feed)
+        if intake is not None:
+            intake.start_over()
+        self._on_led(feed, leader)
+
+    def unlinked(self, key: AccountKey, cause: str) -> None:
+        """See `LinkSink.unlinked`."""
+        self._meter.count("mt5_reconnects", label=cause)
+        self._accounts.note_soon(key, LinkLost(time_msc=0, cause=cause))

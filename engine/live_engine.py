@@ -1,0 +1,466 @@
+"""The engine, live: accounts and feeds, what drives them by the clock, and the door to them.
+
+One supervisor and one kernel feed for each broker server of the book. The link gives what terminals
+say to `sink`; readers and commanders come in by the methods of `Desk`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import trio
+
+from engine.actor import Actor, Hands
+from engine.board import Board, Encoded
+from engine.clock import Clock
+from engine.desk import FeedHealth, Health, Taken
+from engine.domain.account import AccountSpec
+from engine.domain.beliefs import Terms
+from engine.domain.close_orders import Terms as CloseTerms
+from engine.domain.commands import Command, Refused
+from engine.domain.effects import KeepClose
+from engine.domain.ids import AccountKey
+from engine.domain.instruments import Instrument
+from engine.domain.link_events import (
+    Founded,
+    LinkEvent,
+    LinkLost,
+    MarksNoted,
+    Recovered,
+    TimePassed,
+)
+from engine.domain.market_guards import AnyMarketGuard
+from engine.domain.records import Record
+from engine.domain.snapshot import Snapshot
+from engine.errors import JournalFullError
+from engine.intake import Intake
+from engine.link import Receipt
+from engine.link_sink import LiveSink
+from engine.marking.feed import Feed
+from engine.marking.ticks import TickBatch
+from engine.meters import Meter, NoMeter
+from engine.outbox import NoReplayBroker
+from engine.ports import Journal, StateStore, Terminals
+from engine.recovery import Recovery, kept_state_of
+from engine.supervisor import Supervisor
+from engine.tap import Listener, Tap
+from engine.verdicts import find_verdict
+
+PULSE_S = 0.1
+"""How often the clock is told: notices, resets, closes under way."""
+NOTE_S = 1.0
+"""How often risen marks are kept, and the market shown that time went by."""
+KEEP_EVERY = 64
+"""Inputs after which an account's state is kept, so that a restart has few to step again."""
+SOON_LIMIT = 64
+"""Events that may wait for room in one account's inbox without anybody waiting for them."""
+LAG_WINDOW_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveAccount:
+    """One account of the book, and what its journal has of it."""
+
+    spec: AccountSpec
+    terms: Terms
+    close_terms: CloseTerms
+    expects: bool
+    recovery: Recovery
+
+    @property
+    def key(self) -> AccountKey:
+        """Its name."""
+        return self.spec.key
+
+
+@dataclass(slots=True)
+class _Server:
+    """One broker server: its accounts, their feed, and where its quotes come in."""
+
+    name: str
+    supervisor: Supervisor
+    board: Board
+    intake: Intake
+    leader: AccountKey | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """What can be set of a running engine."""
+
+    stale_after_ms: int = 60_000
+    keep_every: int = KEEP_EVERY
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What is true of the process around the engine; kept up to date by whoever runs it."""
+
+    listening: str = ""
+    thumbprint: str = ""
+    journal_failure: Callable[[], str | None] = lambda: None
+    refused: Callable[[], Mapping[str, int]] = dict
+    linked: Callable[[], int] = lambda: 0
+
+
+class LiveEngine:
+    """See the top. `await nursery.start(engine.run)`, then give `engine.sink` to a gateway."""
+
+    def __init__(
+        self,
+        accounts: Sequence[LiveAccount],
+        instruments: Sequence[Instrument],
+        market_guards: Sequence[AnyMarketGuard],
+        journal: Journal,
+        store: StateStore,
+        terminals: Terminals,
+        clock: Clock,
+        *,
+        random: Random | None = None,
+        meter: Meter | None = None,
+        settings: EngineSettings | None = None,
+        on_crash: Callable[[AccountKey, str], None] | None = None,
+        on_full: Callable[[AccountKey], None] | None = None,
+        on_batch: Callable[[str, TickBatch], None] | None = None,
+    ) -> None:
+        """`clock` never goes back (`SteadyClock`); `accounts` in the order they are shown."""
+        self.tap = Tap()
+        self.surroundings = Surroundings()
+        self.meter = meter or NoMeter()
+        self.started_msc = clock.wall_msc()
+        self._settings = settings or EngineSettings()
+        self._clock = clock
+        self._journal = journal
+        self._store = store
+        self._terminals = terminals
+        self._accounts = tuple(accounts)
+        self._by_key: dict[AccountKey, _Server] = {}
+        self._soon: dict[AccountKey, list[LinkEvent]] = {}
+        self._kept: dict[AccountKey, int] = {a.key: a.recovery.entries for a in accounts}
+        self._lags: list[tuple[float, float]] = []
+        self._is_ready = False
+        self._scope = trio.CancelScope()
+        hands = Hands(
+            terminals=terminals,
+            clock=clock,
+            random=random or Random(),  # noqa: S311  spreads retries, guards nothing
+            tap=self.tap,
+            on_full=on_full or _ignore,
+            meter=self.meter,
+        )
+        self._servers: dict[str, _Server] = {}
+        for name in dict.fromkeys(account.key.server for account in accounts):
+            own = [account for account in accounts if account.key.server == name]
+            self._servers[name] = self._open_server(
+                name, own, instruments, market_guards, hands, on_crash, on_batch
+            )
+        self.sink = LiveSink(self, clock, self.meter, self._led)
+
+    def _open_server(
+        self,
+        name: str,
+        own: Sequence[LiveAccount],
+        instruments: Sequence[Instrument],
+        guards: Sequence[AnyMarketGuard],
+        hands: Hands,
+        on_crash: Callable[[AccountKey, str], None] | None,
+        on_batch: Callable[[str, TickBatch], None] | None,
+    ) -> _Server:
+        symbols = tuple(one.symbol for one in instruments)
+        feed = Feed(symbols)
+        supervisor = Supervisor(
+            [account.recovery.state for account in own],
+            feed,
+            self._journal,
+            NoReplayBroker(),
+            self._clock,
+            conflates=True,
+            on_crash=on_crash,
+            hands=hands,
+            entries=[account.recovery.entries for account in own],
+        )
+        board = Board(
+            supervisor.by_key,
+            supervisor.router,
+            feed,
+            self._clock,
+            stale_after_ms=self._settings.stale_after_ms,
+        )
+        names: dict[str, str] = {}
+        for account in own:
+            names.update(account.terms.aliases)
+        intake = Intake(
+            symbols,
+            instruments,
+            guards,
+            names,
+            supervisor.router,
+            self._clock,
+            None if on_batch is None else (lambda batch: on_batch(name, batch)),
+        )
+        server = _Server(name, supervisor, board, intake)
+        self._by_key.update((account.key, server) for account in own)
+        return server
+
+    # Running
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Guards until `stop`. Started once every account knows its book and its past.
+
+        Raises:
+            ExceptionGroup: of `JournalError`; nothing may be acknowledged any more.
+        """
+        async with trio.open_nursery() as nursery:
+            for server in self._servers.values():
+                await nursery.start(server.supervisor.run)
+                server.supervisor.router.open(self._clock.wall_msc(), len(server.intake.symbols))
+            await self._begin()
+            self._is_ready = True
+            task_status.started()
+            with self._scope:
+                async with trio.open_nursery() as pulses:
+                    pulses.start_soon(self._pulse)
+                    pulses.start_soon(self._note)
+                    pulses.start_soon(self._keep_states)
+
+    async def stop(self, deadline_s: float = 3.0) -> tuple[AccountKey, ...]:
+        """Takes nothing more, lets accounts finish, keeps their states; who did not finish."""
+        self._is_ready = False
+        self._scope.cancel()
+        parked: list[AccountKey] = []
+        for server in self._servers.values():
+            stopped = await server.supervisor.stop(deadline_s)
+            parked.extend(stopped.parked)
+        if self.surroundings.journal_failure() is None:
+            for account in self._accounts:
+                if account.key not in parked:
+                    await self._keep_state(self._actor(account.key))
+        return tuple(parked)
+
+    async def _begin(self) -> None:
+        """Tells each account its book, where that is new, and that it was read from a journal."""
+        for account in self._accounts:
+            state, recovery = account.recovery.state, account.recovery
+            live = state.live
+            assert live is not None, "a live account has a link"
+            same = (
+                recovery.entries
+                and state.spec == account.spec
+                and live.terms == account.terms
+                and live.close_terms == account.close_terms
+                and (live.expects or not account.expects)
+            )
+            if not same:
+                founded = Founded(
+                    time_msc=0,
+                    spec=account.spec,
+                    terms=account.terms,
+                    close_terms=account.close_terms,
+                    expects=account.expects,
+                )
+                await self.note(account.key, founded)
+            if recovery.entries:
+                await self.note(account.key, Recovered(time_msc=0))
+        for server in self._servers.values():
+            await server.supervisor.settle()
+
+    async def _pulse(self) -> None:
+        """The clock: resets, notices, closes under way. Its own lateness is the loop's lag."""
+        due_s = trio.current_time()
+        while True:
+            due_s = max(due_s + PULSE_S, trio.current_time())
+            await trio.sleep_until(due_s)
+            self._measure_lag(trio.current_time() - due_s)
+            now_msc = self._clock.wall_msc()
+            for server in self._servers.values():
+                await server.supervisor.router.on_time(now_msc)
+                for actor in server.supervisor.actors:
+                    live = actor.state.live
+                    if live is not None and live.open_closes:
+                        server.supervisor.note_nowait(actor.key, TimePassed(time_msc=0))
+            self._flush_soon()
+
+    async def _note(self) -> None:
+        """Every second: marks that rose are kept; markets and unknown accounts are looked at."""
+        while True:
+            await trio.sleep(NOTE_S)
+            for server in self._servers.values():
+                await server.intake.pass_time()
+                await server.supervisor.router.wake_unknown(self._clock.wall_msc())
+                for actor in server.supervisor.actors:
+                    risen = zip(actor.marks.trackers, actor.kept_trackers, strict=False)
+                    if any(now > kept for now, kept in risen):
+                        server.supervisor.note_nowait(actor.key, MarksNoted(time_msc=0))
+                    live = actor.state.live
+                    if live is not None and live.closes and not live.open_closes:
+                        server.supervisor.note_nowait(actor.key, TimePassed(time_msc=0))
+
+    async def _keep_states(self) -> None:
+        while True:
+            await trio.sleep(NOTE_S)
+            for account in self._accounts:
+                actor = self._actor(account.key)
+                due = actor.entries - self._kept[account.key] >= self._settings.keep_every
+                if due and actor.at is None and actor.crashed is None:
+                    await self._keep_state(actor)
+
+    async def _keep_state(self, actor: Actor) -> None:
+        if actor.entries > self._kept[actor.key]:
+            kept = kept_state_of(actor.state, actor.entries)
+            with suppress(JournalFullError):  # a restart has more to step again, that is all
+                await self._store.keep_state(actor.key, kept)
+                self._kept[actor.key] = kept.number
+
+    def _measure_lag(self, lag_s: float) -> None:
+        now_s = trio.current_time()
+        self.meter.observe("event_loop_lag", lag_s)
+        self._lags = [(at, lag) for at, lag in self._lags if at > now_s - LAG_WINDOW_S]
+        self._lags.append((now_s, lag_s))
+
+    # For the sink
+
+    async def note(self, key: AccountKey, event: LinkEvent, receipt: Receipt | None = None) -> None:
+        """See `link_sink.Accounts.note`."""
+        server = self._by_key[key]
+        waiting = self._soon.pop(key, [])
+        for earlier in waiting:
+            await server.supervisor.note(key, earlier)
+        await server.supervisor.note(key, event, receipt)
+
+    def note_soon(self, key: AccountKey, event: LinkEvent) -> None:
+        """See `link_sink.Accounts.note_soon`; in the order said, before what is noted later."""
+        waiting = self._soon.setdefault(key, [])
+        if isinstance(event, LinkLost) or len(waiting) < SOON_LIMIT:
+            waiting.append(event)
+        self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        for key in list(self._soon):
+            waiting = self._soon[key]
+            supervisor = self._by_key[key].supervisor
+            while waiting and supervisor.note_nowait(key, waiting[0]):
+                del waiting[0]
+            if not waiting or self._actor(key).crashed is not None:
+                del self._soon[key]
+
+    def intake(self, feed: str) -> Intake | None:
+        """See `link_sink.Accounts.intake`."""
+        server = self._servers.get(feed)
+        return None if server is None else server.intake
+
+    def symbols_of(self, feed: str) -> tuple[str, ...]:
+        """The broker's names of all a feed's symbols: what its terminals are to quote."""
+        server = self._servers[feed]
+        renamed = {
+            own: broker
+            for account in self._accounts
+            if account.key.server == feed
+            for broker, own in account.terms.aliases.items()
+        }
+        return tuple(renamed.get(symbol, symbol) for symbol in server.intake.symbols)
+
+    @property
+    def feeds(self) -> tuple[str, ...]:
+        """The broker servers of the book."""
+        return tuple(self._servers)
+
+    def _led(self, feed: str, leader: AccountKey | None) -> None:
+        server = self._servers.get(feed)
+        if server is not None:
+            server.leader = leader
+
+    def _actor(self, key: AccountKey) -> Actor:
+        return self._by_key[key].supervisor.by_key[key]
+
+    # The desk
+
+    def keys(self) -> tuple[AccountKey, ...]:
+        """See `Desk.keys`."""
+        return tuple(self._by_key)
+
+    def version(self, key: AccountKey) -> tuple[int, int]:
+        """See `Desk.version`."""
+        server = self._by_key[key]
+        return server.supervisor.by_key[key].version, server.supervisor.router.ticks
+
+    def snapshot(self, key: AccountKey) -> Snapshot:
+        """See `Desk.snapshot`."""
+        return self._by_key[key].board.snapshot(key)
+
+    def encoded(self, key: AccountKey) -> Encoded:
+        """See `Desk.encoded`."""
+        return self._by_key[key].board.encoded(key)
+
+    def listen(self, keys: Sequence[AccountKey] | None = None) -> Listener:
+        """See `Desk.listen`."""
+        if keys is None:
+            return self.tap.listen()
+        return self.tap.listen(frozenset(keys).__contains__)
+
+    async def records(self, key: AccountKey, after_seq: int, limit: int) -> Sequence[Record]:
+        """See `Desk.records`."""
+        return await self._journal.read(key, after_seq, limit)
+
+    async def command(self, key: AccountKey, command: Command) -> Taken | Refused:
+        """See `Desk.command`."""
+        done = await self._by_key[key].supervisor.ask(key, command)
+        if isinstance(done, Refused):
+            return done
+        names = tuple(e.intent_id for e in done.effects if isinstance(e, KeepClose))
+        return Taken(done.state.seq, names)
+
+    async def ask_report(self, key: AccountKey) -> bool:
+        """See `Desk.ask_report`."""
+        await trio.lowlevel.checkpoint()
+        return self._terminals.ask_report(key)
+
+    async def verdict(self, verdict_id: str) -> Mapping[str, Any] | None:
+        """See `Desk.verdict`."""
+        return await find_verdict(verdict_id, self.keys(), self._journal, self._store)
+
+    def health(self) -> Health:
+        """See `Desk.health`."""
+        around = self.surroundings
+        failure = around.journal_failure()
+        reason = "" if self._is_ready else "starting, or stopping"
+        if failure is not None:
+            reason = f"the journal failed: {failure}"
+        crashed = {
+            str(key): why
+            for server in self._servers.values()
+            for key, why in server.supervisor.crashed.items()
+        }
+        return Health(
+            is_ready=not reason,
+            reason=reason,
+            started_msc=self.started_msc,
+            time_msc=self._clock.wall_msc(),
+            accounts=len(self._accounts),
+            linked=around.linked(),
+            crashed=crashed,
+            journal_failure=failure,
+            loop_lag_ms=round(1000 * max((lag for _, lag in self._lags), default=0.0), 1),
+            feeds=tuple(self._feed_health(server) for server in self._servers.values()),
+            refused=around.refused(),
+            listening=around.listening,
+            thumbprint=around.thumbprint,
+        )
+
+    def _feed_health(self, server: _Server) -> FeedHealth:
+        heard_ns = server.intake.heard_ns
+        age_ms = None
+        if heard_ns is not None:
+            age_ms = (self._clock.monotonic_ns() - heard_ns) // 1_000_000
+        return FeedHealth(
+            name=server.name,
+            leader=None if server.leader is None else str(server.leader),
+            ticks=server.supervisor.router.ticks,
+            quote_age_ms=age_ms,
+            rejected=dict(server.intake.rejected),
+        )
+
+
+def _ignore(_key: AccountKey) -> None:
+    pass

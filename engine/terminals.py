@@ -1,0 +1,64 @@
+"""What live accounts have for their terminals, as the link takes it."""
+
+from typing import Protocol
+
+from engine.clock import Clock
+from engine.domain.close_actions import Command
+from engine.domain.ids import AccountKey
+from engine.link import Action, Handed, TerminalCommand
+
+
+class LinkPort(Protocol):
+    """The sending side of a link to many terminals; `adapters.mt5.gateway.Gateway` is one."""
+
+    def send_nowait(self, key: AccountKey, command: TerminalCommand) -> Handed:
+        """Puts the command on its way. Never waits."""
+
+    def is_linked(self, key: AccountKey) -> bool:
+        """Whether a command would go out now."""
+
+
+class LinkTerminals:
+    """`Terminals` over a link."""
+
+    def __init__(self, link: LinkPort, clock: Clock) -> None:
+        self._link = link
+        self._clock = clock
+        self.unsent = 0
+        """Commands that found no link or no room; their closes find out by evidence."""
+
+    def command(self, key: AccountKey, command: Command) -> None:
+        """See `Terminals.command`."""
+        action = Action(command.action)
+        cancels = action is Action.CANCEL
+        handed = self._link.send_nowait(
+            key,
+            TerminalCommand(
+                action=action,
+                intent_id=command.command_id,
+                ttl_ms=command.ttl_ms,
+                position=None if cancels else command.position_id,
+                position_by=command.position_by,
+                order=command.position_id if cancels else None,
+                symbol=command.symbol,
+                volume=None if cancels or command.is_whole else command.volume_lots,
+                deviation=command.deviation_points,
+            ),
+        )
+        if handed is not Handed.HANDED:
+            self.unsent += 1
+
+    def ask_report(self, key: AccountKey) -> bool:
+        """See `Terminals.ask_report`."""
+        command = TerminalCommand(action=Action.REPORT)
+        return self._link.send_nowait(key, command) is Handed.HANDED
+
+    def tell_halted(self, key: AccountKey, *, is_halted: bool) -> None:
+        """See `Terminals.tell_halted`. Each time is another command, so that none is a repeat."""
+        action = Action.HALT if is_halted else Action.RESUME
+        name = f"{action.value}-{self._clock.wall_msc()}"
+        self._link.send_nowait(key, TerminalCommand(action=action, intent_id=name))
+
+    def set_floor(self, key: AccountKey, floor: float) -> None:
+        """See `Terminals.set_floor`."""
+        self._link.send_nowait(key, TerminalCommand(action=Action.SET, floor=floor))
