@@ -284,15 +284,15 @@ class Actor:
         """A tick or an instant: the broker's stops first, then the account itself."""
         event, quotes = told.event, _quotes(told.event)
         assert not isinstance(event, DealReported), "a deal is told among ticks"
-        if self.sentry.passes(told, quotes):
-            return []
-        self._number, self._index = told.number, told.index
         if self._hands is not None and isinstance(event, _Valued):
             # Told before a position came whose symbol it lacks.
             lacking = [symbol for symbol in self.seat.needs if symbol not in quotes]
             if lacking:
                 quotes = {**self.seat.quotes(lacking), **quotes}
-                event = replace(event, quotes=quotes)
+                told.event = event = replace(event, quotes=quotes)
+        if self.sentry.passes(told, quotes):
+            return []
+        self._number, self._index = told.number, told.index
         tick = event.tick if isinstance(event, QuoteMarked | MarketFound) else None
         self._seen = Seen(event.time_msc, tick, quotes)
         if isinstance(event, Opened):

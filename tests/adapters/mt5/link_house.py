@@ -32,7 +32,7 @@ from engine.link import LinkQuote, PositionChange, Receipt, Sent, TerminalFacts
 from engine.secret import Secret
 from tests.adapters.mt5.link_samples import ACCOUNT, KEY, hello
 
-LONG_S = 5.0
+LONG_S = 20.0
 """No test waits so long unless it fails."""
 _nonces = count(1)
 
