@@ -69,7 +69,8 @@ class MemoryJournal:
         """See `StateStore.keep_state`. The newest by `seq` stays."""
         await trio.lowlevel.checkpoint()
         seq, number = len(self._kept.get(key, ())), len(self._entries.get(key, ()))
-        if state.seq > seq or state.number > number or not (state.seq or state.number):
+        nothing = not (state.seq or state.number) or min(state.seq, state.number) < 0
+        if state.seq > seq or state.number > number or nothing:
             raise JournalError(
                 f"{key}: a state of record {state.seq} and entry {state.number}, where the last"
                 f" are {seq} and {number}"

@@ -37,3 +37,12 @@ def row_hash(before: bytes, key: AccountKey, seq: int, body: bytes) -> bytes:
     return sha256(
         b"%b%d:%b:%d:%d:%b" % (before, len(server), server, key.login, seq, body)
     ).digest()
+
+
+def entry_hash(before: bytes, key: AccountKey, ordinal: int, digest: str, body: bytes) -> bytes:
+    """The same of an entry, over its digest too. No entry has the hash of a record."""
+    server, named = key.server.encode(), digest.encode()
+    return sha256(
+        b"entry:%b%d:%b:%d:%d:%d:%b:%b"
+        % (before, len(server), server, key.login, ordinal, len(named), named, body)
+    ).digest()

@@ -14,7 +14,7 @@ from adapters.sqlite.writer import Waiting, WriterThread
 from engine.domain.ids import AccountKey
 from engine.domain.records import Encoding, Record
 from engine.errors import JournalError
-from engine.kept import KeptState
+from engine.kept import Entry, KeptState
 
 T = TypeVar("T")
 
@@ -70,19 +70,21 @@ class SqliteJournal:
         """Why nothing is acknowledged any more, and what to do; None while the journal works."""
         return self._writer.failure
 
-    async def append(self, key: AccountKey, records: Sequence[Record]) -> None:
+    async def append(
+        self, key: AccountKey, records: Sequence[Record], entry: Entry | None = None
+    ) -> None:
         """See `Journal.append`. Waiting appends of all accounts share a commit."""
         await trio.lowlevel.checkpoint()
-        if not records:
+        if not records and entry is None:
             return
-        first_seq = records[0].seq
+        first_seq = records[0].seq if records else 0
         for expected, record in enumerate(records, first_seq):
             if record.seq != expected:
                 raise JournalError(f"{key}: record {record.seq} where {expected} should follow")
             if (record.server, record.login) != key:
                 raise JournalError(f"{key}: a record of {record.server}/{record.login}")
         bodies = [Encoding.line(record)[:-1] for record in records]
-        await self._wait(Waiting(Addition(key, first_seq, bodies)))
+        await self._wait(Waiting(Addition(key, first_seq, bodies, entry)))
 
     async def read(self, key: AccountKey, after_seq: int, limit: int) -> Sequence[Record]:
         """See `Journal.read`. Appends wait meanwhile: 10,000 records are some 30 ms.
@@ -95,6 +97,14 @@ class SqliteJournal:
             return tuple(Encoding.parse(line) for line in lines)
         except msgspec.MsgspecError as error:
             raise JournalError(f"{key}: a kept line after {after_seq}: {error}") from error
+
+    async def entries(self, key: AccountKey, after_number: int, limit: int) -> Sequence[Entry]:
+        """See `StateStore.entries`. Appends wait meanwhile, as for `read`."""
+        return await self._ask(lambda store: store.entries(key, after_number, limit))
+
+    async def last_entry(self, key: AccountKey) -> int:
+        """See `StateStore.last_entry`."""
+        return await self._ask(lambda store: store.last_entry(key))
 
     async def accounts(self) -> Sequence[AccountKey]:
         """See `StateStore.accounts`."""

@@ -7,28 +7,31 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from adapters.sqlite.chain import Head, row_hash
+from adapters.sqlite.chain import Head, entry_hash, row_hash
 from engine.domain.ids import AccountKey
 from engine.errors import JournalError
-from engine.kept import KeptState
+from engine.kept import Entry, KeptState
 
 KEPT_STATES = 2
 """Of each account: the newest, and the one before in case the newest does not read."""
 
 
 class Addition(NamedTuple):
-    """The records of one append, as lines without newline."""
+    """The records of one append, as lines without newline, and its entry."""
 
     key: AccountKey
     first_seq: int
+    """Of the records, where there are any."""
     bodies: Sequence[bytes]
+    entry: Entry | None = None
 
 
 class _Place(NamedTuple):
-    """Where an account's records end."""
+    """Where an account's records and entries end."""
 
     account_id: int
     seq: int
+    entries: int
 
 
 class Store:
@@ -44,10 +47,11 @@ class Store:
         ((number, digest),) = self._rows("SELECT number, hash FROM head")
         self.head = Head(number, digest)
         self._places = {
-            AccountKey(server, login): _Place(account_id, seq or 0)
-            for account_id, server, login, seq in self._rows(
+            AccountKey(server, login): _Place(account_id, seq or 0, entries or 0)
+            for account_id, server, login, seq, entries in self._rows(
                 "SELECT id, server, login,"
-                " (SELECT max(seq) FROM event WHERE account_id = account.id) FROM account"
+                " (SELECT max(seq) FROM event WHERE account_id = account.id),"
+                " (SELECT max(ordinal) FROM entry WHERE account_id = account.id) FROM account"
             )
         }
 
@@ -61,27 +65,41 @@ class Store:
         """
         head, places = self.head, dict[AccountKey, _Place]()
         refused: list[str | None] = []
-        rows: list[tuple[int, int, int, bytes, bytes]] = []
+        events: list[tuple[int, int, int, bytes, bytes]] = []
         with self._commit():
             for addition in additions:
                 key = addition.key
                 place = places.get(key) or self._places.get(key) or self._open_account(key)
-                if addition.first_seq != place.seq + 1:
-                    wanted = place.seq + 1
-                    refused.append(
-                        f"{key}: record {addition.first_seq} where {wanted} should follow"
-                    )
+                refusal = _refusal(addition, place)
+                refused.append(refusal)
+                if refusal is not None:
                     continue
                 for seq, body in enumerate(addition.bodies, addition.first_seq):
                     head = Head(head.number + 1, row_hash(head.hash, key, seq, body))
-                    rows.append((head.number, place.account_id, seq, body, head.hash))
-                places[key] = place._replace(seq=place.seq + len(addition.bodies))
-                refused.append(None)
-            self._connection.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?)", rows)
+                    events.append((head.number, place.account_id, seq, body, head.hash))
+                place = place._replace(seq=place.seq + len(addition.bodies))
+                entry = addition.entry
+                if entry is not None:
+                    self._add_events(events)
+                    number, body, digest = entry
+                    after = entry_hash(head.hash, key, number, digest, body)
+                    head = Head(head.number + 1, after)
+                    self._connection.execute(
+                        "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)",
+                        (head.number, place.account_id, number, digest, body, head.hash),
+                    )
+                    place = place._replace(entries=number)
+                places[key] = place
+            self._add_events(events)
             self._connection.execute("UPDATE head SET number = ?, hash = ?", head)
         self.head = head
         self._places.update(places)
         return refused
+
+    def _add_events(self, events: list[tuple[int, int, int, bytes, bytes]]) -> None:
+        """Adds what was gathered: rows go in by their number, whichever table they are for."""
+        self._connection.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?)", events)
+        events.clear()
 
     def read(self, key: AccountKey, after_seq: int, limit: int) -> list[bytes]:
         """At most `limit` lines of the account after `after_seq`, in order."""
@@ -94,9 +112,26 @@ class Store:
         )
         return [body for (body,) in rows]
 
+    def entries(self, key: AccountKey, after_number: int, limit: int) -> list[Entry]:
+        """At most `limit` entries of the account after that number, in order."""
+        place = self._places.get(key)
+        if place is None:
+            return []
+        rows = self._rows(
+            "SELECT ordinal, body, digest FROM entry WHERE account_id = ? AND ordinal > ?"
+            " ORDER BY ordinal LIMIT ?",
+            (place.account_id, after_number, limit),
+        )
+        return [Entry(*row) for row in rows]
+
+    def last_entry(self, key: AccountKey) -> int:
+        """The number of the account's last entry; 0 before the first."""
+        place = self._places.get(key)
+        return place.entries if place else 0
+
     def accounts(self) -> list[AccountKey]:
-        """Every account with a record, in the order of their names."""
-        return sorted(key for key, place in self._places.items() if place.seq)
+        """Every account with a record or an entry, in the order of their names."""
+        return sorted(key for key, place in self._places.items() if place.seq or place.entries)
 
     def last_seq(self, key: AccountKey) -> int:
         """Of the account's last record; 0 before the first."""
@@ -110,19 +145,23 @@ class Store:
             JournalError: the account has no such record yet.
             apsw.Error: see `append`.
         """
-        place = self._places.get(key)
-        if place is None or not 1 <= state.seq <= place.seq:
-            last = place.seq if place else 0
-            raise JournalError(f"{key}: a state of record {state.seq}, and the last is {last}")
+        place = self._places.get(key) or _Place(0, 0, 0)
+        nothing = not (state.seq or state.number) or min(state.seq, state.number) < 0
+        if state.seq > place.seq or state.number > place.entries or nothing:
+            raise JournalError(
+                f"{key}: a state of record {state.seq} and entry {state.number}, where the last"
+                f" are {place.seq} and {place.entries}"
+            )
         with self._commit():
             self._connection.execute(
-                "INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?, ?, ?)",
                 (
                     place.account_id,
                     state.seq,
                     state.digest,
                     state.body,
                     sha256(state.body).digest(),
+                    state.number,
                 ),
             )
             self._connection.execute(
@@ -137,12 +176,14 @@ class Store:
         if place is None:
             return None
         rows = self._rows(
-            "SELECT seq, digest, body, sha256 FROM state WHERE account_id = ? ORDER BY seq DESC",
+            "SELECT seq, entry, digest, body, sha256 FROM state WHERE account_id = ?"
+            " ORDER BY entry DESC, seq DESC",
             (place.account_id,),
         )
-        for seq, digest, body, checksum in rows:
-            if sha256(body).digest() == checksum and seq <= place.seq:
-                return KeptState(seq, digest, body)
+        for seq, number, digest, body, checksum in rows:
+            whole = sha256(body).digest() == checksum
+            if whole and seq <= place.seq and number <= place.entries:
+                return KeptState(seq, number, digest, body)
         return None
 
     def epoch(self, key: AccountKey) -> int:
@@ -211,7 +252,7 @@ class Store:
             " SET login = login RETURNING id",
             key,
         )
-        return _Place(found[0][0], 0)
+        return _Place(found[0][0], 0, 0)
 
     def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         return self._connection.execute(sql, parameters).fetchall()
@@ -231,3 +272,13 @@ class Store:
     def _grown(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         self._wal_pages = pages
         return apsw.SQLITE_OK
+
+
+def _refusal(addition: Addition, place: _Place) -> str | None:
+    """Why an append does not follow what is there; None: it does."""
+    key, entry = addition.key, addition.entry
+    if addition.bodies and addition.first_seq != place.seq + 1:
+        return f"{key}: record {addition.first_seq} where {place.seq + 1} should follow"
+    if entry is not None and entry.number != place.entries + 1:
+        return f"{key}: entry {entry.number} where {place.entries + 1} should follow"
+    return None

@@ -6,19 +6,26 @@ Both read one moment of the file, also while an engine writes to it.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
+from heapq import merge
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import apsw
 import msgspec
 
-from adapters.sqlite.chain import EMPTY, Head, row_hash
+from adapters.sqlite.chain import EMPTY, Head, entry_hash, row_hash
 from adapters.sqlite.schema import connect_to_read
 from engine.domain.ids import AccountKey
 from engine.domain.records import Encoding
 from engine.errors import AdapterError
 
-_ROWS = "SELECT number, account_id, seq, body, hash FROM event ORDER BY number"
+_RECORDS = "SELECT number, account_id, seq, body, hash FROM event ORDER BY number"
+_ENTRIES = "SELECT number, account_id, ordinal, body, hash, digest FROM entry ORDER BY number"
+_LAST = (
+    "SELECT max(coalesce((SELECT max(number) FROM event), 0),"
+    " coalesce((SELECT max(number) FROM entry), 0))"
+)
 _PROGRESS_ROWS = 20_000
 
 Progress = Callable[[float], None]
@@ -30,7 +37,8 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str
     records: int
-    """Rows up to the first bad one."""
+    entries: int
+    """Rows of both up to the first bad one."""
     accounts: int
     head: str
     """`NUMBER:HASH` of the last good row: keep it elsewhere."""
@@ -57,25 +65,30 @@ def verify(
         UserError: the file is no journal, or not of this version.
     """
     head, accounts, fault = EMPTY, dict[int, AccountKey](), None
-    last_seq: dict[AccountKey, int] = {}
+    last = _Last({}, {})
     with _reading(path) as connection:
         try:
             stored, total = _stored_head(connection), _last_number(connection)
             rows = connection.execute("SELECT id, server, login FROM account")
             accounts = {number: AccountKey(*key) for number, *key in rows}
-            for row in connection.execute(_ROWS):
-                head = _next(head, row, accounts, last_seq, anchor)
+            for row in _in_order(connection):
+                head = _next(head, row, accounts, last, anchor)
                 if progress and head.number % _PROGRESS_ROWS == 0:
                     progress(head.number / max(total, 1))
             _check_end(head, stored, anchor)
-            _check_states(connection, accounts, last_seq)
+            _check_states(connection, accounts, last)
             _check_pages(connection)
         except _FoundError as error:
             fault = str(error)
         except (apsw.CorruptError, apsw.IOError, apsw.SQLError, apsw.NotADBError) as error:
             fault = f"after row {head.number} the file cannot be read: {error}"
     return Verification(
-        path=str(path), records=head.number, accounts=len(last_seq), head=str(head), fault=fault
+        path=str(path),
+        records=sum(last.seq.values()),
+        entries=sum(last.entry.values()),
+        accounts=len(last.seq.keys() | last.entry.keys()),
+        head=str(head),
+        fault=fault,
     )
 
 
@@ -91,7 +104,8 @@ def export(path: Path, out: BinaryIO, progress: Progress | None = None) -> int:
     written = 0
     with _reading(path) as connection:
         try:
-            total = _last_number(connection)
+            counted: list[Any] = connection.execute("SELECT count(*) FROM event").fetchall()
+            total = int(counted[0][0])
             for (body,) in connection.execute("SELECT body FROM event ORDER BY number"):
                 out.write(body + b"\n")
                 written += 1
@@ -121,41 +135,64 @@ def _stored_head(connection: apsw.Connection) -> Head:
 
 
 def _last_number(connection: apsw.Connection) -> int:
-    rows: list[Any] = connection.execute("SELECT coalesce(max(number), 0) FROM event").fetchall()
+    rows: list[Any] = connection.execute(_LAST).fetchall()
     return int(rows[0][0])
+
+
+class _Last(NamedTuple):
+    """The last record and the last entry of each account so far."""
+
+    seq: dict[AccountKey, int]
+    entry: dict[AccountKey, int]
+
+
+def _in_order(connection: apsw.Connection) -> Iterator[tuple[Any, ...]]:
+    """Rows of both tables by number; those of entries are one longer."""
+    records, entries = connection.execute(_RECORDS), connection.execute(_ENTRIES)
+    return merge(records, entries, key=itemgetter(0))
 
 
 def _next(
     head: Head,
     row: tuple[Any, ...],
     accounts: dict[int, AccountKey],
-    last_seq: dict[AccountKey, int],
+    last: _Last,
     anchor: Head | None,
 ) -> Head:
     """The head after this row, when it follows from the head before it."""
-    number, account_id, seq, body, digest = row
+    number, account_id, place, body, digest, *state_digest = row
     if number != head.number + 1:
         raise _FoundError(f"row {head.number + 1} is missing: row {number} comes after the last")
     key = accounts.get(account_id)
     if key is None:
         raise _FoundError(f"row {number} is of an account that is not there")
-    where = f"row {number} ({key}, record {seq})"
-    if row_hash(head.hash, key, seq, body) != digest:
+    kind, known = ("entry", last.entry) if state_digest else ("record", last.seq)
+    where = f"row {number} ({key}, {kind} {place})"
+    if state_digest:
+        expected = entry_hash(head.hash, key, place, state_digest[0], body)
+    else:
+        expected = row_hash(head.hash, key, place, body)
+    if expected != digest:
         raise _FoundError(
             f"{where} does not follow from the row before: it was changed, moved or put in"
         )
-    if seq != last_seq.get(key, 0) + 1:
-        raise _FoundError(f"{where}: the account's record {last_seq.get(key, 0) + 1} is missing")
+    if place != known.get(key, 0) + 1:
+        raise _FoundError(f"{where}: the account's {kind} {known.get(key, 0) + 1} is missing")
+    if not state_digest:
+        _check_record(where, key, place, body)
+    if anchor is not None and number == anchor.number and digest != anchor.hash:
+        raise _FoundError(f"{where} is not the row of the given head: the chain was made anew")
+    known[key] = place
+    return Head(number, digest)
+
+
+def _check_record(where: str, key: AccountKey, seq: int, body: bytes) -> None:
     try:
         record = Encoding.parse(body)
     except msgspec.MsgspecError as error:
         raise _FoundError(f"{where} is no record: {error}") from error
     if (record.server, record.login, record.seq) != (*key, seq):
         raise _FoundError(f"{where} holds record {record.seq} of {record.server}/{record.login}")
-    if anchor is not None and number == anchor.number and digest != anchor.hash:
-        raise _FoundError(f"{where} is not the row of the given head: the chain was made anew")
-    last_seq[key] = seq
-    return Head(number, digest)
 
 
 def _check_end(head: Head, stored: Head, anchor: Head | None) -> None:
@@ -172,12 +209,15 @@ def _check_end(head: Head, stored: Head, anchor: Head | None) -> None:
 
 
 def _check_states(
-    connection: apsw.Connection, accounts: dict[int, AccountKey], last_seq: dict[AccountKey, int]
+    connection: apsw.Connection, accounts: dict[int, AccountKey], last: _Last
 ) -> None:
-    rows = connection.execute("SELECT account_id, seq, body, sha256 FROM state ORDER BY 1, 2")
-    for account_id, seq, body, checksum in rows:
+    rows = connection.execute(
+        "SELECT account_id, seq, entry, body, sha256 FROM state ORDER BY 1, 2"
+    )
+    for account_id, seq, entry, body, checksum in rows:
         key: Any = accounts.get(account_id)
-        if key is None or seq > last_seq.get(key, 0) or sha256(body).digest() != checksum:
+        beyond = seq > last.seq.get(key, 0) or entry > last.entry.get(key, 0)
+        if key is None or beyond or sha256(body).digest() != checksum:
             raise _FoundError(f"the state kept for {key} at record {seq} was changed")
 
 

@@ -141,7 +141,7 @@ class WriterThread:
                     return appends, questions, waiting
                 if isinstance(waiting.work, Addition):
                     appends.append(waiting)
-                    rows += len(waiting.work.bodies)
+                    rows += 1 + len(waiting.work.bodies)
                 else:
                     questions.append(waiting)
                 if rows >= ROWS_PER_COMMIT:

@@ -13,7 +13,7 @@ from adapters.sqlite.journal import open_journal
 from engine.domain.ids import AccountKey
 from engine.domain.records import AccountHalted
 from engine.errors import JournalError
-from engine.kept import KeptState
+from engine.kept import Entry, KeptState
 from engine.ports import Journal, StateStore
 
 KEY = AccountKey("Demo-1", 1001)
@@ -126,15 +126,47 @@ async def test_the_newest_state_is_the_one_that_is_kept(journal: Kept) -> None:
     await journal.append(KEY, [halted(seq) for seq in range(1, 6)])
     assert await journal.kept_state(KEY) is None
     for seq in (1, 3, 5, 4):
-        await journal.keep_state(KEY, KeptState(seq, f"d{seq}", bytes([0, seq, 255])))
-    assert await journal.kept_state(KEY) == KeptState(5, "d5", bytes([0, 5, 255]))
-    await journal.keep_state(KEY, KeptState(5, "again", b""))
-    assert await journal.kept_state(KEY) == KeptState(5, "again", b"")
+        await journal.keep_state(KEY, KeptState(seq, 0, f"d{seq}", bytes([0, seq, 255])))
+    assert await journal.kept_state(KEY) == KeptState(5, 0, "d5", bytes([0, 5, 255]))
+    await journal.keep_state(KEY, KeptState(5, 0, "again", b""))
+    assert await journal.kept_state(KEY) == KeptState(5, 0, "again", b"")
 
 
 @pytest.mark.parametrize("seq", [0, 3, -1])
 async def test_a_state_of_a_record_that_is_not_durable_is_refused(journal: Kept, seq: int) -> None:
     await journal.append(KEY, [halted(1), halted(2)])
     with pytest.raises(JournalError):
-        await journal.keep_state(KEY, KeptState(seq, "d", b"s"))
+        await journal.keep_state(KEY, KeptState(seq, 0, "d", b"s"))
     assert await journal.kept_state(KEY) is None
+
+
+def entry(number: int) -> Entry:
+    return Entry(number, bytes([0, number, 255]) * 100, f"d{number}")
+
+
+async def test_entries_are_kept_with_the_records_they_led_to_or_without_any(journal: Kept) -> None:
+    await journal.append(KEY, [halted(1)], entry(1))
+    await journal.append(KEY, [], entry(2))
+    await journal.append(KEY, [halted(2), halted(3)])
+    await journal.append(KEY, [halted(4)], entry(3))
+    assert list(await journal.entries(KEY, 0, 10)) == [entry(1), entry(2), entry(3)]
+    assert list(await journal.entries(KEY, 1, 1)) == [entry(2)]
+    assert (await journal.last_entry(KEY), await journal.last_seq(KEY)) == (3, 4)
+    assert await journal.last_entry(AccountKey("Demo-1", 9)) == 0
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+async def test_an_entry_out_of_line_keeps_nothing_of_its_append(journal: Kept, number: int) -> None:
+    await journal.append(KEY, [halted(1)], entry(1))
+    with pytest.raises(JournalError):
+        await journal.append(KEY, [halted(2)], entry(number))
+    assert (await journal.last_entry(KEY), await journal.last_seq(KEY)) == (1, 1)
+
+
+async def test_an_account_with_only_entries_is_an_account(journal: Kept) -> None:
+    await journal.append(KEY, [], entry(1))
+    assert list(await journal.accounts()) == [KEY]
+    await journal.keep_state(KEY, KeptState(0, 1, "d", b"s"))
+    assert await journal.kept_state(KEY) == KeptState(0, 1, "d", b"s")
+    with pytest.raises(JournalError):
+        await journal.keep_state(KEY, KeptState(0, 2, "d", b"s"))

@@ -15,12 +15,16 @@ import trio
 
 from adapters.sqlite.journal import SqliteJournal, open_journal
 from engine.domain.ids import AccountKey
+from engine.kept import Entry
 from tests.adapters.sqlite.workload import CHECKPOINT_PAGES, KEYS, batches, halted
 
 
 async def fill_on(journal: SqliteJournal, key: AccountKey, rng: Random) -> None:
+    number = await journal.last_entry(key)
     for batch in batches(rng, await journal.last_seq(key) + 1, 10**9):
-        await journal.append(key, [halted(seq, key) for seq in batch])
+        number += 1
+        entry = Entry(number, b"%d" % batch[-1], "d")
+        await journal.append(key, [halted(seq, key) for seq in batch], entry)
         os.write(1, b"%d %d\n" % (key.login, batch[-1]))
 
 

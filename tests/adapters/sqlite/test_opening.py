@@ -34,12 +34,12 @@ async def test_a_journal_opened_again_goes_on_where_it_was(tmp_path: Path) -> No
     path = tmp_path / "journal.db"
     async with open_journal(path) as journal:
         await journal.append(KEYS[0], [halted(1), halted(2)])
-        await journal.keep_state(KEYS[0], KeptState(2, "digest", b"state"))
+        await journal.keep_state(KEYS[0], KeptState(2, 0, "digest", b"state"))
         assert await SqliteEpochs(journal).raise_to(KEYS[1], 7)
         head = await journal.head()
     async with open_journal(path) as journal:
         assert await journal.head() == head
-        assert await journal.kept_state(KEYS[0]) == KeptState(2, "digest", b"state")
+        assert await journal.kept_state(KEYS[0]) == KeptState(2, 0, "digest", b"state")
         assert await SqliteEpochs(journal).read(KEYS[1]) == 7
         assert not await SqliteEpochs(journal).raise_to(KEYS[1], 7)
         assert await journal.accounts() == [KEYS[0]]
@@ -202,10 +202,10 @@ async def test_a_state_that_does_not_read_gives_way_to_the_one_before(tmp_path: 
     async with open_journal(path) as journal:
         await journal.append(KEYS[0], [halted(1), halted(2), halted(3)])
         for seq in (1, 2, 3):
-            await journal.keep_state(KEYS[0], KeptState(seq, f"d{seq}", b"state"))
+            await journal.keep_state(KEYS[0], KeptState(seq, 0, f"d{seq}", b"state"))
     tampered(path, "UPDATE state SET body = x'00' WHERE seq = 3")
     async with open_journal(path) as journal:
-        assert await journal.kept_state(KEYS[0]) == KeptState(2, "d2", b"state")
+        assert await journal.kept_state(KEYS[0]) == KeptState(2, 0, "d2", b"state")
     fault = verify(path).fault
     assert fault is not None
     assert "the state kept for Demo-1/1 at record 3 was changed" in fault

@@ -17,11 +17,14 @@ from adapters.sqlite.verification import export, verify
 from engine.domain.ids import AccountKey
 from engine.domain.records import Encoding
 from engine.errors import AdapterError
+from engine.kept import Entry
 from tests.adapters.sqlite.workload import KEYS, batches, halted
 from tests.conftest import SOAK
 
 TAMPERINGS = 100 * max(SOAK, 1)
 ROWS = 60
+ENTRIES = 0.0
+"""Share of the appends that have an entry; the tests of entries set it."""
 
 Row = list[Any]
 """number, account_id, seq, body, hash"""
@@ -35,7 +38,10 @@ def filled(path: Path) -> Head:
         key = rng.choice(KEYS)
         batch = next(batches(rng, last[key] + 1, 1))
         bodies = [Encoding.line(halted(seq, key))[:-1] for seq in batch]
-        assert store.append([Addition(key, batch[0], bodies)]) == [None]
+        number = store.last_entry(key) + 1
+        entry = Entry(number, b"input %d" % rng.randrange(10**9), f"digest {number}")
+        addition = Addition(key, batch[0], bodies, entry if rng.random() < ENTRIES else None)
+        assert store.append([addition]) == [None]
         last[key] = batch[-1]
     head = store.head
     store.close(sound=True)
@@ -228,3 +234,60 @@ async def test_what_is_exported_is_what_was_kept_in_order(tmp_path: Path) -> Non
 @pytest.mark.parametrize("text", ["", "12", "12:zz", "-1:" + "0" * 64, "1:" + "0" * 63])
 def test_what_is_no_head_is_no_head(text: str) -> None:
     assert parse_head(text) is None
+
+
+Change = Callable[[list[Row], Random], list[Row]]
+
+
+def edit_entry(rows: list[Row], rng: Random) -> list[Row]:
+    rng.choice(rows)[4] += b"!"
+    return rows
+
+
+def edit_state_digest(rows: list[Row], rng: Random) -> list[Row]:
+    rng.choice(rows)[3] += "!"
+    return rows
+
+
+def delete_entry(rows: list[Row], rng: Random) -> list[Row]:
+    del rows[rng.randrange(len(rows))]
+    return rows
+
+
+def swap_entries(rows: list[Row], rng: Random) -> list[Row]:
+    one, other = rng.sample(range(len(rows)), 2)
+    rows[one][4], rows[other][4] = rows[other][4], rows[one][4]
+    return rows
+
+
+def cut_off_entries(rows: list[Row], rng: Random) -> list[Row]:
+    return rows[: rng.randrange(len(rows))]
+
+
+@pytest.mark.parametrize(
+    "change", [edit_entry, edit_state_digest, delete_entry, swap_entries, cut_off_entries]
+)
+def test_whatever_is_done_to_entries_shows(
+    change: Change, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "ENTRIES", 0.7)
+    path = tmp_path / "journal.db"
+    filled(path)
+    whole = verify(path)
+    assert whole.fault is None, "the control: untouched, the chain holds"
+    assert whole.entries > 10
+    for seed in range(max(TAMPERINGS // 10, 5)):
+        copy = tmp_path / f"{seed}.db"
+        copy.write_bytes(path.read_bytes())
+        connection = apsw.Connection(str(copy))
+        for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'"):
+            connection.execute(f"DROP TRIGGER {name}")
+        rows = [list(row) for row in connection.execute("SELECT * FROM entry ORDER BY number")]
+        with connection:
+            connection.execute("DELETE FROM entry")
+            connection.executemany(
+                "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", change(rows, Random(seed))
+            )
+        connection.close()
+        assert verify(copy).fault is not None, seed
+        copy.unlink()

@@ -14,7 +14,7 @@ from adapters.sqlite.verification import verify
 from engine.domain.ids import AccountKey
 from engine.domain.records import AccountHalted, Encoding
 from engine.errors import AdapterError, JournalError, JournalFullError
-from engine.kept import KeptState
+from engine.kept import Entry, KeptState
 
 KEYS = tuple(AccountKey("Demo-1", login) for login in range(1, 5))
 CHECKPOINT_PAGES = 12
@@ -43,17 +43,20 @@ async def fill(
 ) -> None:
     """Appends until the journal fails; tries again while the disk is full."""
     with suppress(JournalError):
+        number = await journal.last_entry(key)
         for batch in batches(rng, await journal.last_seq(key) + 1, appends):
+            number += 1
+            entry = Entry(number, b"%d" % batch[-1], "d")
             while True:
                 try:
-                    await journal.append(key, [halted(seq, key) for seq in batch])
+                    await journal.append(key, [halted(seq, key) for seq in batch], entry)
                     break
                 except JournalFullError:
                     await trio.sleep(0)
             acked[key] = batch[-1]
             if rng.random() < 0.2:
                 with suppress(JournalFullError):
-                    await journal.keep_state(key, KeptState(batch[-1], "d", bytes(300)))
+                    await journal.keep_state(key, KeptState(batch[-1], number, "d", bytes(300)))
 
 
 def run(path: Path, vfs: str, rng: Random, appends: int = 6) -> tuple[Acknowledged, str | None]:
@@ -85,6 +88,11 @@ def lost(path: Path, acked: Acknowledged) -> list[str]:
             wanted = [Encoding.line(halted(seq, key))[:-1] for seq in range(1, len(bodies) + 1)]
             if bodies != wanted:
                 wrong.append(f"{key}: other records than were appended")
+            entries = store.entries(key, 0, 10_000)
+            if [entry.number for entry in entries] != list(range(1, len(entries) + 1)):
+                wrong.append(f"{key}: entries with a gap")
+            if bodies and int(entries[-1].body) != len(bodies):
+                wrong.append(f"{key}: an entry of another commit than its records")
             state = store.kept_state(key)
             if state is not None and state.seq > len(bodies):
                 wrong.append(f"{key}: a state of a record that is not there")
