@@ -87,6 +87,7 @@ class AccountMaker:
                 market=market,
                 initial_minor=initial_minor,
                 guards=guards,
+                ruleset=keys.ruleset,
                 leverage=keys.leverage,
                 margin_mode=keys.margin_mode,
                 mode=keys.mode,

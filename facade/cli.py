@@ -6,10 +6,13 @@ import typer
 
 from facade.cli_bench import bench
 from facade.cli_check import check
+from facade.cli_demo import demo
 from facade.cli_explain import explain
 from facade.cli_journal import journal
+from facade.cli_keys import keys
 from facade.cli_replay import replay
 from facade.cli_report import report
+from facade.cli_serve import serve
 from facade.cli_ticks import ticks
 
 app = typer.Typer(
@@ -46,6 +49,9 @@ app.command()(replay)
 app.command()(check)
 app.command()(explain)
 app.command()(bench)
+app.command()(serve)
+app.command()(demo)
 app.add_typer(ticks, name="ticks")
 app.add_typer(report, name="report")
 app.add_typer(journal, name="journal")
+app.add_typer(keys, name="keys")

@@ -1,0 +1,64 @@
+"""The engine as a program: from start to a signal, with everybody told how it is."""
+
+import signal
+from collections.abc import Awaitable, Callable
+
+import structlog
+import trio
+
+from engine.domain.ids import AccountKey
+from facade import systemd
+from facade.settings import Settings
+from facade.watchdog import Watchdog
+from facade.wiring import Floor, open_floor
+
+log = structlog.get_logger("tidegate.serve")
+
+
+async def serve(
+    settings: Settings, on_open: Callable[[Floor], Awaitable[None]] | None = None
+) -> None:
+    """Guards until SIGINT or SIGTERM.
+
+    Args:
+        on_open: runs beside the engine once it guards.
+
+    Raises:
+        UserError, AdapterError: it cannot start; says why.
+        JournalError: it failed; nothing is acknowledged any more.
+    """
+    async with trio.open_nursery() as nursery:
+        watchdog = Watchdog()
+        await nursery.start(watchdog.run)
+        async with open_floor(settings, on_crash=_given_up) as floor:
+            health = floor.engine.health()
+            log.info(
+                "guarding",
+                accounts=health.accounts,
+                listening=health.listening,
+                thumbprint=floor.thumbprint,
+                journal=str(settings.journal),
+                replayed=floor.replayed,
+            )
+            systemd.notify("READY=1", f"STATUS=guarding {health.accounts} accounts")
+            async with trio.open_nursery() as beside:
+                beside.start_soon(systemd.keep_alive, lambda: floor.engine.health().is_ready)
+                if on_open is not None:
+                    beside.start_soon(on_open, floor)
+                await _signalled()
+                beside.cancel_scope.cancel()
+            log.info("stopping")
+            systemd.notify("STOPPING=1")
+        log.info("stopped")
+        nursery.cancel_scope.cancel()
+
+
+def _given_up(key: AccountKey, why: str) -> None:
+    log.error("account given up", account=str(key), cause=why)
+
+
+async def _signalled() -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            log.info("signal", name=signal.Signals(number).name)
+            return
