@@ -27,7 +27,7 @@ def demo(
     accounts: Annotated[int, typer.Option("--accounts", min=8, max=400)] = 36,
     port: Annotated[int, typer.Option("--port", min=1024, max=65_535)] = 8444,
     seed: Annotated[int, typer.Option("--seed", help="Of the made-up world.")] = 36,
-    speed: Annotated[float, typer.Option("--speed", min=1, help="Of the ticks.")] = 60.0,
+    speed: Annotated[float, typer.Option("--speed", min=1, help="Of the ticks.")] = 200.0,
     seconds: Annotated[
         float | None, typer.Option("--seconds", min=1, help="Stop by itself after so long.")
     ] = None,
@@ -106,6 +106,8 @@ async def _adopt_what_was_there(desk: Desk) -> None:
             if snapshot.live is None or not snapshot.live.reconciliation.total_syncs:
                 continue
             waiting.discard(key)
+            if snapshot.live.intents:
+                continue  # of an earlier run
             for position in snapshot.positions:
                 command = Adopt(0, "demo", position.position_id, "there from the start")
                 await desk.command(key, command)

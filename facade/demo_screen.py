@@ -172,7 +172,9 @@ def told_of(record: records.Record) -> Text | None:
             return Text(f"{line}✕ close {record.kind}", style="bold red")
         case records.CloseSettled():
             return Text(f"{line}close settled after {record.took_ms} ms")
-        case records.Discrepancy(state="confirmed" | "resolved"):
+        case records.Discrepancy(state="confirmed" | "resolved", kind=kind) if (
+            kind != "stale_terminal"  # the link's own line says it
+        ):
             return Text(
                 f"{line}discrepancy {record.kind} {record.state}:"
                 f" {record.expected or '—'} against {record.actual or '—'}",

@@ -58,7 +58,7 @@ name = "tight"
 name = "trailing"
 kind = "equity_limit"
 reference = "equity_high_water"
-amount = { percent = 1.5, of = "reference" }
+amount = { percent = 0.6, of = "reference" }
 action = "close_and_halt"
 
 [[ruleset]]
@@ -67,7 +67,7 @@ name = "notice"
 name = "daily_loss"
 kind = "equity_limit"
 reference = "balance_at_reset"
-amount = { percent = 1.0, of = "initial" }
+amount = { percent = 0.5, of = "initial" }
 reset = { zone = "Europe/Prague", at = "00:00" }
 action = "close_and_halt"
 notice_s = 4

@@ -135,6 +135,8 @@ def on_position(draft: Draft, event: PositionCame) -> None:
         holding.put(draft, told, event.gmt_offset_s)
         if known is None:
             holding.say_opened(draft, told)
+        if live.expects:
+            driving.ask_report(draft, "a position was opened or changed")
     driving.apply_all(
         draft,
         lambda order: close_evidence.on_position(order, told, event.is_closed, draft.time_msc),
