@@ -294,6 +294,8 @@ class LiveEngine:
                     if any(now > kept for now, kept in risen):
                         server.supervisor.note_nowait(actor.key, MarksNoted(time_msc=0))
                     live = actor.state.live
+                    if live is not None and live.is_failed:
+                        self._terminals.ask_report(actor.key)
                     if live is not None and live.closes and not live.open_closes:
                         server.supervisor.note_nowait(actor.key, TimePassed(time_msc=0))
 

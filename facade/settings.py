@@ -5,180 +5,33 @@ in docs/settings.md, and a test holds the two together.
 """
 
 import os
+import re
+import tomllib
+from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
-
-import msgspec
-from msgspec import Meta
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from engine.book import Book, load_book
 from engine.domain.beliefs import Terms
 from engine.domain.close_orders import Terms as CloseTerms
-from engine.domain.discrepancies import Kind, Policies, Policy
+from engine.domain.discrepancies import Policies
 from engine.domain.matching import tolerances_of
 from engine.domain.units import minor
 from engine.errors import UserError
 from engine.secret import Secret
 from engine.toml_document import Document, Spot
+from engine.toml_places import KeyPath
+from facade.settings_keys import HttpKeys, RouteKeys, SettingsKeys
 
-Text = Annotated[str, Meta(min_length=1)]
-Port = Annotated[int, Meta(ge=0, le=65_535)]
-Seconds = Annotated[float, Meta(gt=0, le=86_400)]
-From0 = Annotated[float, Meta(ge=0)]
-Points = Annotated[int, Meta(ge=0, le=1_000_000)]
-Count = Annotated[int, Meta(ge=1, le=1_000_000)]
-
-
-class EngineKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """`[engine]`"""
-
-    noun: ClassVar[str] = "[engine]"
-    stale_after_s: Seconds = 60.0
-    """A valuation on a quote older than this is stale."""
-    keep_every: Count = 64
-    """Inputs of an account after which its state is kept: a restart steps at most so many again."""
-
-
-class LinkKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """`[link]`: where terminals come in."""
-
-    noun: ClassVar[str] = "[link]"
-    host: Text = "0.0.0.0"  # noqa: S104  terminals come from other machines; TLS and keys guard it
-    port: Port = 8444
-    names: Annotated[list[Text], Meta(min_length=1)] = msgspec.field(
-        default_factory=lambda: ["localhost", "127.0.0.1"]
-    )
-    """Names and addresses of this machine as terminals know it: in the certificate."""
-    silence_s: Seconds = 3.0
-    heartbeat_ms: Annotated[int, Meta(ge=100, le=60_000)] = 1000
-    connections: Count = 4096
-
-
-class ReconcileKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """`[reconcile]`: what is compared, how strictly, and what is done."""
-
-    noun: ClassVar[str] = "[reconcile]"
-    expects_intents: bool = False
-    """Whether a position that no strategy registered is a discrepancy from the first report on.
-    Without it, that begins with an account's first intent."""
-    confirmations: Annotated[int, Meta(ge=1, le=100)] = 2
-    equity_confirmations: Annotated[int, Meta(ge=1, le=100)] = 3
-    profit_tolerance: From0 = 1.0
-    equity_tolerance: From0 = 1.0
-    equity_tolerance_percent: Annotated[float, Meta(ge=0, le=100)] = 0.1
-    bonus_is_credit: bool = False
-    policy: dict[Kind, Policy] = {}
-
-
-class CloseKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """`[close]`: how closes are driven."""
-
-    noun: ClassVar[str] = "[close]"
-    hold_s: Annotated[float, Meta(ge=10, le=600)] = 45.0
-    reply_s: Seconds = 2.0
-    late_s: Seconds = 5.0
-    escalate_s: Seconds = 30.0
-    ttl_s: Annotated[float, Meta(ge=0.5, le=60)] = 5.0
-    deviation_points: Points = 20
-    deviation_cap_points: Points = 160
-
-
-class InternalKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """`[internal]`: the socket for programs on this machine, and for the shell's commands."""
-
-    noun: ClassVar[str] = "[internal]"
-    socket: Text = "tidegate.sock"
-
-
-class HttpKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """`[http]`: the API."""
-
-    noun: ClassVar[str] = "[http]"
-    enabled: bool = True
-    host: Text = "127.0.0.1"
-    port: Port = 8080
-
-
-class TelegramKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """`[alerts.telegram]`"""
-
-    noun: ClassVar[str] = "[alerts.telegram]"
-    token_file: Text
-    chat: int
-    users: list[int] = []
-    """Telegram ids that may write to the bot; none: it only tells."""
-
-
-class WebhookKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """`[alerts.webhook]`"""
-
-    noun: ClassVar[str] = "[alerts.webhook]"
-    url: Text
-    secret_file: Text
-    hosts: Annotated[list[Text], Meta(min_length=1)]
-    """Hosts it may post to, with the port unless that is 443."""
-    loopback_hosts: list[Text] = []
-
-
-class MailKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """`[alerts.mail]`"""
-
-    noun: ClassVar[str] = "[alerts.mail]"
-    host: Text
-    port: Port = 587
-    security: Literal["tls", "starttls", "none"] = "starttls"
-    user: Text | None = None
-    password_file: Text | None = None
-    sender: Text
-    recipients: Annotated[list[Text], Meta(min_length=1)]
-
-
-class AlertKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """`[alerts]`: whom to tell."""
-
-    noun: ClassVar[str] = "[alerts]"
-    desk_url: Text | None = None
-    """Where the desk is read, for the links in alerts."""
-    telegram: TelegramKeys | None = None
-    webhook: WebhookKeys | None = None
-    mail: MailKeys | None = None
-
-
-class JournalKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """`[journal]`"""
-
-    noun: ClassVar[str] = "[journal]"
-    file: Text = "journal.db"
-    queue: Count = 4096
-    """Appends that may wait for the disk; then accounts wait."""
-    anchor_file: Text | None = None
-    """On another disk: where the end of the chain is noted every minute."""
-
-
-class LogKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """`[log]`"""
-
-    noun: ClassVar[str] = "[log]"
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["json", "text"] = "json"
-
-
-class SettingsKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The whole file."""
-
-    noun: ClassVar[str] = "the settings"
-    book: Text
-    state: Text = "state"
-    """Directory of journal, certificates, terminal keys and sockets."""
-    engine: EngineKeys = msgspec.field(default_factory=EngineKeys)
-    link: LinkKeys = msgspec.field(default_factory=LinkKeys)
-    reconcile: ReconcileKeys = msgspec.field(default_factory=ReconcileKeys)
-    close: CloseKeys = msgspec.field(default_factory=CloseKeys)
-    journal: JournalKeys = msgspec.field(default_factory=JournalKeys)
-    internal: InternalKeys = msgspec.field(default_factory=InternalKeys)
-    http: HttpKeys = msgspec.field(default_factory=HttpKeys)
-    alerts: AlertKeys = msgspec.field(default_factory=AlertKeys)
-    log: LogKeys = msgspec.field(default_factory=LogKeys)
+VARIABLES = {
+    "token": "TIDEGATE_TELEGRAM_TOKEN",
+    "secret": "TIDEGATE_WEBHOOK_SECRET",
+    "password": "TIDEGATE_MAIL_PASSWORD",
+}
+"""Environment variables that stand for the files of the keys `token_file` and so on."""
+_LITERAL = re.compile(r"(?i)(^|_)(token|secret|password|passphrase|hmac|credential)s?$")
 
 
 class Settings:
@@ -193,11 +46,22 @@ class Settings:
         self.journal = self._under(self.state, keys.journal.file)
         self.socket = self._under(self.state, keys.internal.socket)
         self.certificates = self.state / "certificates"
-        self.terminal_keys = self.state / "terminals"
+        self.server_certificate = self._or(keys.link.certificate, self.certificates / "server.pem")
+        self.server_key = self._or(keys.link.certificate_key, self.certificates / "server.key")
+        self.terminal_keys = self._or(keys.link.terminal_keys, self.state / "terminals")
+        self.access_keys = self._or(keys.access.keys, self.state / "access")
 
     @staticmethod
     def _under(folder: Path, name: str) -> Path:
         return folder / Path(name).expanduser()
+
+    def _or(self, name: str | None, otherwise: Path) -> Path:
+        return otherwise if name is None else self.beside(name)
+
+    @property
+    def has_own_authority(self) -> bool:
+        """Whether the link's certificate is one that is made here."""
+        return self.keys.link.certificate is None
 
     def beside(self, name: str) -> Path:
         """A file named in the settings."""
@@ -231,6 +95,7 @@ class Settings:
             late_ms=round(keys.late_s * 1000),
             escalate_ms=round(keys.escalate_s * 1000),
             ttl_ms=round(keys.ttl_s * 1000),
+            requotes=keys.requotes,
             deviation_points=keys.deviation_points,
             deviation_cap_points=keys.deviation_cap_points,
         )
@@ -247,24 +112,21 @@ def read_settings(path: Path) -> Settings:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError("cannot read the settings", place=str(path)) from error
     document = Document(str(path), text)
+    _refuse_literal_secrets(document)
     keys = document.read(SettingsKeys)
-    spot = Spot(document, ())
-    try:
-        Policies(by_kind=keys.reconcile.policy)
-    except ValueError as error:
-        raise (spot / "reconcile" / "policy").refusal(str(error)) from None
-    if keys.close.deviation_cap_points < keys.close.deviation_points:
-        raise (spot / "close" / "deviation_cap_points").refusal(
-            "the cap is below `deviation_points`"
-        )
-    if keys.close.hold_s <= keys.close.ttl_s:
-        raise (spot / "close" / "hold_s").refusal(
-            "a hold must outlast every request", "more than `ttl_s`, 45 where nothing speaks for it"
-        )
+    _check(Spot(document, ()), keys)
     book = load_book(path.resolve().parent / Path(keys.book).expanduser())
     if not book.accounts:
-        raise (spot / "book").refusal("the book has no account to guard")
+        raise Spot(document, ("book",)).refusal("the book has no account to guard")
     return Settings(path, keys, book)
+
+
+def is_settings(text: str) -> bool:
+    """Whether a TOML text is the settings rather than a book: it names its book in one line."""
+    try:
+        return isinstance(tomllib.loads(text).get("book"), str)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return False
 
 
 def read_secret(path: Path, variable: str) -> Secret:
@@ -292,3 +154,105 @@ def read_secret(path: Path, variable: str) -> Secret:
     if not content:
         raise UserError("the secret is empty", place=str(path))
     return Secret(content)
+
+
+def is_here_only(host: str) -> bool:
+    """Whether only this machine can connect to what listens there."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _refuse_literal_secrets(document: Document) -> None:
+    """Before anything is read: the message names the key, and never shows the line."""
+    try:
+        raw = tomllib.loads(document.text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return  # said better by `Document.read`
+    for path in _strings(raw, ()):
+        name = next(part for part in reversed(path) if isinstance(part, str))
+        if not _LITERAL.search(name):
+            continue
+        last = name.lower().rpartition("_")[2]
+        variable = VARIABLES.get(last)
+        allowed = f"write it into a file of mode 0600 and name that: {last}_file = ..."
+        error = document.refusal(
+            path,
+            f"`{name}`: a secret is never written into the settings",
+            help=f"{allowed}, or set {variable}" if variable else allowed,
+        )
+        error.source = None
+        raise error
+
+
+def _strings(raw: Any, path: KeyPath) -> Iterator[KeyPath]:
+    parts = raw.items() if isinstance(raw, dict) else enumerate(raw)
+    for key, part in parts:
+        if isinstance(part, dict | list):
+            yield from _strings(part, (*path, key))
+        elif any(isinstance(name, str) for name in (*path, key)):
+            yield (*path, key)
+
+
+def _check(spot: Spot, keys: SettingsKeys) -> None:
+    """What no type says."""
+    try:
+        Policies(by_kind=keys.reconcile.policy)
+    except ValueError as error:
+        raise (spot / "reconcile" / "policy").refusal(str(error)) from None
+    close, link = keys.close, keys.link
+    if close.deviation_cap_points < close.deviation_points:
+        raise (spot / "close" / "deviation_cap_points").refusal(
+            "the cap is below `deviation_points`"
+        )
+    if close.hold_s <= close.ttl_s:
+        raise (spot / "close" / "hold_s").refusal(
+            "a hold must outlast every request", "more than `ttl_s`, 45 where nothing speaks for it"
+        )
+    if link.silence_s * 1000 < 2.5 * link.heartbeat_ms:
+        raise (spot / "link" / "silence_s").refusal(
+            "one late heartbeat would be silence", "at least 2.5 times `heartbeat_ms`"
+        )
+    if link.lost_s <= link.silence_s:
+        raise (spot / "link" / "lost_s").refusal("must be more than `silence_s`")
+    _check_pair(spot / "link", link.certificate, link.certificate_key)
+    _check_http(spot / "http", keys.http)
+    if keys.internal.port and keys.internal.token_file is None:
+        raise (spot / "internal" / "port").refusal(
+            "anybody on this machine can reach a TCP port", "name a `token_file`, or use the socket"
+        )
+    channels = (keys.alerts.telegram, keys.alerts.webhook, keys.alerts.mail)
+    for name, channel in zip(("telegram", "webhook", "mail"), channels, strict=True):
+        if channel is not None:
+            _check_route(spot / "alerts" / name, channel)
+
+
+def _check_pair(spot: Spot, certificate: str | None, key: str | None) -> None:
+    if (certificate is None) != (key is None):
+        raise spot.refusal("`certificate` and `certificate_key` go together")
+
+
+def _check_http(spot: Spot, keys: HttpKeys) -> None:
+    _check_pair(spot, keys.certificate, keys.certificate_key)
+    if not keys.enabled or is_here_only(keys.host) or keys.certificate or keys.behind_proxy:
+        return
+    raise (spot / "host").refusal(
+        "the API would listen beyond this machine without TLS",
+        "name `certificate` and `certificate_key`, or say `behind_proxy = true` where a proxy"
+        " in front ends TLS, or listen on 127.0.0.1",
+    )
+
+
+def _check_route(spot: Spot, keys: RouteKeys) -> None:
+    if keys.levels.get("page", "on") == "off":
+        raise (spot / "levels" / "page").refusal(
+            "pages cannot be turned off", "leave the channel out instead"
+        )
+    if keys.quiet_hours is not None:
+        try:
+            ZoneInfo(keys.quiet_hours.zone)
+        except (ValueError, OSError, KeyError):
+            raise (spot / "quiet_hours" / "zone").refusal(
+                f"`{keys.quiet_hours.zone}` is no time zone", "an IANA name such as Europe/Prague"
+            ) from None

@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import trio
 from msgspec.structs import replace
@@ -24,7 +26,7 @@ from adapters.notify import templates
 from adapters.notify.channel import Channel
 from adapters.notify.mail import MailChannel, MailServer, Security
 from adapters.notify.outbox import AlertOutbox
-from adapters.notify.routes import Route
+from adapters.notify.routes import Loudness, QuietHours, Route
 from adapters.notify.telegram import TelegramBot, TelegramChannel
 from adapters.notify.webhook import WebhookChannel
 from adapters.sqlite.chain import Head, parse_head
@@ -34,6 +36,7 @@ from adapters.tick_files.convert import Converted, convert
 from adapters.tick_files.inspect import Inspection, inspect
 from adapters.tick_files.synthesize import SyntheticFile, synthesize
 from engine.alerting import Alerting
+from engine.alerts import Level
 from engine.book_accounts import BookAccount
 from engine.clock import Clock, SteadyClock, SystemClock
 from engine.domain.ids import AccountKey
@@ -43,7 +46,9 @@ from engine.live_engine import EngineSettings, LiveAccount, LiveEngine
 from engine.recovery import Recovery, recover
 from engine.secret import Secret
 from engine.terminals import LinkTerminals
+from facade.anchors import keep_anchors
 from facade.settings import Settings, read_secret
+from facade.settings_keys import RouteKeys
 
 words: Any = templates
 """The words of alerts."""
@@ -85,13 +90,13 @@ def terminal_keys(settings: Settings) -> KeyDirectory:
 
 
 def certificates_of(settings: Settings) -> CertificateFiles:
-    """The certificates of the link, made at the first asking.
+    """The certificates of the link, made at the first asking, unless they are another's.
 
     Raises:
         UserError: they cannot be written.
     """
     files = CertificateFiles(settings.certificates)
-    if not files.server.exists():
+    if settings.has_own_authority and not files.server.exists():
         files = make_certificates(
             settings.certificates, settings.keys.link.names, datetime.now(UTC)
         )
@@ -101,13 +106,13 @@ def certificates_of(settings: Settings) -> CertificateFiles:
 def authority_of(settings: Settings) -> dict[str, str]:
     """What terminals know the engine by: thumbprints, and where the authority's file is."""
     files = certificates_of(settings)
-    prints = thumbprints(files.server)
-    return {
+    prints = thumbprints(settings.server_certificate)
+    told = {
         "sha1": prints.sha1,
         "sha256": prints.sha256,
-        "authority": str(files.authority),
-        "certificate": str(files.server),
+        "certificate": str(settings.server_certificate),
     }
+    return told | ({"authority": str(files.authority)} if settings.has_own_authority else {})
 
 
 class _Link:
@@ -168,9 +173,9 @@ async def open_floor(
     """
     keys = settings.keys
     clock = SteadyClock(SystemClock())
-    files = certificates_of(settings)
-    thumbprint = thumbprints(files.server).sha256
-    tls = server_context(files.server, files.server_key)
+    certificates_of(settings)
+    thumbprint = thumbprints(settings.server_certificate).sha256
+    tls = server_context(settings.server_certificate, settings.server_key)
     settings.journal.parent.mkdir(parents=True, exist_ok=True)
     async with open_journal(settings.journal, queue_appends=keys.journal.queue) as journal:
         accounts = [
@@ -200,6 +205,13 @@ async def open_floor(
         outbox = alert_outbox(settings, clock)
         async with trio.open_nursery() as nursery:
             await nursery.start(outbox.run)
+            file = keys.journal.anchor_file
+            nursery.start_soon(
+                partial(keep_anchors, to_syslog=keys.journal.anchor_syslog),
+                journal.head,
+                keys.journal.anchor_s,
+                None if file is None else settings.beside(file),
+            )
             await nursery.start(_run_engine, engine, outbox, clock)
             for feed in engine.feeds:
                 gateway.want_symbols(feed, engine.symbols_of(feed))
@@ -273,8 +285,11 @@ def _gateway_settings(settings: Settings) -> GatewaySettings:
     keys = settings.keys.link
     return GatewaySettings(
         silence_s=keys.silence_s,
+        lost_s=keys.lost_s,
         heartbeat_ms=keys.heartbeat_ms,
         connections=keys.connections,
+        unproved=keys.unproved,
+        per_address=keys.per_address,
     )
 
 
@@ -289,7 +304,9 @@ def alert_outbox(settings: Settings, clock: Clock) -> AlertOutbox:
     if keys.telegram is not None:
         token = read_secret(settings.beside(keys.telegram.token_file), "TIDEGATE_TELEGRAM_TOKEN")
         bot = TelegramBot(token)
-        routes.append((Route("telegram"), TelegramChannel(bot, keys.telegram.chat)))
+        routes.append(
+            (route_of("telegram", keys.telegram), TelegramChannel(bot, keys.telegram.chat))
+        )
     if keys.webhook is not None:
         secret = read_secret(settings.beside(keys.webhook.secret_file), "TIDEGATE_WEBHOOK_SECRET")
         channel = WebhookChannel(
@@ -299,7 +316,7 @@ def alert_outbox(settings: Settings, clock: Clock) -> AlertOutbox:
             loopback_hosts=keys.webhook.loopback_hosts,
             wall_msc=clock.wall_msc,
         )
-        routes.append((Route("webhook"), channel))
+        routes.append((route_of("webhook", keys.webhook), channel))
     if keys.mail is not None:
         password = None
         if keys.mail.password_file is not None:
@@ -309,5 +326,22 @@ def alert_outbox(settings: Settings, clock: Clock) -> AlertOutbox:
             keys.mail.host, keys.mail.port, Security(keys.mail.security), keys.mail.user, password
         )
         mail = MailChannel(server, keys.mail.sender, keys.mail.recipients)
-        routes.append((Route("mail"), mail))
-    return AlertOutbox(routes, clock, Random())  # noqa: S311  spreads retries
+        routes.append((route_of("mail", keys.mail), mail))
+    return AlertOutbox(routes, clock, Random(), repeat_s=keys.repeat_s)  # noqa: S311  spreads retries
+
+
+def route_of(name: str, keys: RouteKeys) -> Route:
+    """How loud a channel is, by what its table says; the rest as `Route` has it."""
+    route = Route(name)
+    levels = {Level(level): Loudness(loud) for level, loud in keys.levels.items()}
+    kinds = {kind: Loudness(loud) for kind, loud in keys.kinds.items()}
+    hours = keys.quiet_hours
+    quiet = None
+    if hours is not None:
+        quiet = QuietHours(ZoneInfo(hours.zone), _minute_of(hours.from_), _minute_of(hours.to))
+    return Route(name, levels={**route.levels, **levels}, kinds=kinds, quiet_hours=quiet)
+
+
+def _minute_of(time_of_day: str) -> int:
+    hour, _, minute = time_of_day.partition(":")
+    return int(hour) * 60 + int(minute)

@@ -29,7 +29,7 @@ from engine.domain.close_answers import answered
 from engine.domain.discrepancies import Kind, State
 from engine.domain.drafts import Draft
 from engine.domain.driving import live_of, set_live
-from engine.domain.effects import SetFloor
+from engine.domain.effects import AskReport, SetFloor
 from engine.domain.failsafe import failsafe_floor, is_worth_sending
 from engine.domain.link_events import (
     DealCame,
@@ -58,8 +58,11 @@ def on_report(draft: Draft, event: ReportCame) -> None:
         return
     report = event.report
     if not report.complete:
+        again = live.is_failed
         set_live(draft, is_failed=True)
         _compare(draft, Sighting(at_msc=draft.time_msc, report=report), event.quotes)
+        if again:  # the clock asks from here: a query that fails at once is not hammered
+            draft.effects = [e for e in draft.effects if not isinstance(e, AskReport)]
         return
     before = {one.identifier for one in live.holdings}
     holding.hold(draft, report, event.gmt_offset_s)

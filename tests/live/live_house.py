@@ -46,29 +46,25 @@ QUICK = ServerSettings(latency_ms=(1, 5))
 
 def trailing(percent: float = 10.0, **more: Any) -> EquityLimit:
     """Closes and halts when equity is so far below its high-water mark."""
-    return EquityLimit(
-        **{
-            "name": "trailing",
-            "reference": Reference.EQUITY_HIGH_WATER,
-            "amount": Percent(percent=percent, of_reference=True),
-            "action": Action.CLOSE_AND_HALT,
-            "latch": Latch.MANUAL,
-        }
-        | more
-    )
+    fields: dict[str, Any] = {
+        "name": "trailing",
+        "reference": Reference.EQUITY_HIGH_WATER,
+        "amount": Percent(percent=percent, of_reference=True),
+        "action": Action.CLOSE_AND_HALT,
+        "latch": Latch.MANUAL,
+    }
+    return EquityLimit(**fields | more)
 
 
 def spec_of(login: int, guards: Sequence[AccountGuard] = (trailing(),), **more: Any) -> AccountSpec:
-    return AccountSpec(
-        **{
-            "key": AccountKey(SERVER, login),
-            "market": market_of(INSTRUMENTS, "USD"),
-            "initial_minor": int(DEPOSIT * 100),
-            "guards": tuple(guards),
-            "ruleset": "house",
-        }
-        | more
-    )
+    fields: dict[str, Any] = {
+        "key": AccountKey(SERVER, login),
+        "market": market_of(INSTRUMENTS, "USD"),
+        "initial_minor": int(DEPOSIT * 100),
+        "guards": tuple(guards),
+        "ruleset": "house",
+    }
+    return AccountSpec(**fields | more)
 
 
 class LiveHouse:
