@@ -1,33 +1,35 @@
-"""`tidegate check`: what is wrong in a book, without running it; and the presets."""
+"""`tidegate check`: what is wrong in a book or in settings, without running; and the presets."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from engine.errors import UserError
 from facade.options import AsJson
 
+if TYPE_CHECKING:
+    from engine.book import Book
+
 
 def check(
     file: Annotated[
-        Path | None, typer.Argument(metavar="BOOK.toml", help="The book.", show_default=False)
+        Path | None,
+        typer.Argument(metavar="FILE.toml", help="A book, or settings.", show_default=False),
     ] = None,
     presets: Annotated[
         bool, typer.Option("--presets", help="Print every preset as a book would write it.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check a book without running it: what is wrong, where, and what is allowed."""
+    """Check a book, or settings and their book: what is wrong, where, and what is allowed."""
     if presets:
         _print_presets(as_json=as_json)
         if file is None:
             return
     if file is None:
-        raise UserError("no book is named", help="tidegate check BOOK.toml, or --presets")
-    from engine.book import load_book
-
-    book = load_book(file)
+        raise UserError("no book is named", help="tidegate check FILE.toml, or --presets")
+    book = _book_of(file)
     positions = sum(len(account.positions) for account in book.accounts)
     found: dict[str, Any] = {
         "path": str(file),
@@ -53,6 +55,18 @@ def check(
         f"{counted(positions, 'position')}, {counted(len(book.instruments), 'instrument')}, "
         f"{counted(len(book.rulesets), 'ruleset')}; nothing is wrong"
     )
+
+
+def _book_of(file: Path) -> "Book":
+    """The book that this file is, or that the settings in it name."""
+    from engine.book import load_book
+    from facade.settings import is_settings, read_settings
+
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        text = ""  # `load_book` says what is wrong
+    return read_settings(file).book if is_settings(text) else load_book(file)
 
 
 def _print_presets(*, as_json: bool) -> None:

@@ -116,8 +116,6 @@ def read_settings(path: Path) -> Settings:
     keys = document.read(SettingsKeys)
     _check(Spot(document, ()), keys)
     book = load_book(path.resolve().parent / Path(keys.book).expanduser())
-    if not book.accounts:
-        raise Spot(document, ("book",)).refusal("the book has no account to guard")
     return Settings(path, keys, book)
 
 
