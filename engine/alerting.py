@@ -1,33 +1,42 @@
 """From durable records to alerts: who is told what, and when silence has lasted too long.
 
 The words are somebody else's (`Words`); here is the judgement. Nothing waits for this: it listens
-at the tap, and what it misses there it only tells later or not at all, never instead of acting.
+at the tap, and what it misses there it only tells later or not at all, never instead of acting. A
+notifier that fails or is slow holds nothing up either: alerts wait in a queue of its own, and what
+does not fit is counted and told.
 """
 
+import logging
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import trio
+from msgspec.structs import replace
 
 from engine.actor import CRASHED
-from engine.alerts import Alert
+from engine.alerts import Alert, Level
 from engine.clock import Clock
 from engine.desk import Desk
 from engine.domain import records
 from engine.domain.ids import AccountKey
-from engine.domain.snapshot import Quality
+from engine.domain.retcodes import retcode_words
+from engine.meters import Meter, NoMeter
 from engine.ports import Notifier
+from engine.watchers import LOOK_S, Watchers
 
-LOOK_S = 0.5
+log = logging.getLogger("tidegate.alerts")
+
 NOT_FLAT_S = 5.0
 """From the decision to close until a human is called."""
-LOST_S = 5.0
-"""Without its terminal for so long an account is told to be so."""
-UNKNOWN_S = 60.0
-ROUND_S = 10.0
-"""Every account is looked at once in so long."""
+ESCALATED_S = 30.0
+"""Until one is called again."""
+SLOW_S = 5.0
+"""What a notifier may take for one alert before it is given up."""
+QUEUE_ALERTS = 1024
 _CANNOT = {
+    "late": "not flat after 5 s",
     "cannot_act": "trading is off, or the market is closed",
     "mistake": "the broker refuses the request as wrong",
     "escalated": "not flat after many tries",
@@ -50,9 +59,12 @@ class Words(Protocol):
     cannot_act: Callable[..., Alert]
     halted: Callable[..., Alert]
     released: Callable[..., Alert]
+    kill_switch: Callable[..., Alert]
     discrepancy: Callable[..., Alert]
     terminal_lost: Callable[..., Alert]
+    terminal_back: Callable[..., Alert]
     unknown_exposed: Callable[..., Alert]
+    alerts_lost: Callable[..., Alert]
 
 
 @dataclass(slots=True)
@@ -62,22 +74,10 @@ class _Breach:
     told: Alert
     of: int
     """Positions then."""
-    since_msc: int
+    since_msc: int = 0
     """When the closes were decided; 0: they are not yet."""
     realised: float = 0.0
-    paged: bool = False
-
-
-@dataclass(slots=True)
-class _Watched:
-    """What is remembered of one account between its records."""
-
-    place: Any
-    breaches: dict[str, _Breach] = field(default_factory=dict)
-    """By the guard's name."""
-    lost_since_msc: int = 0
-    lost_told: bool = False
-    unknown_since_msc: int = 0
+    pages: int = 0
 
 
 class Alerting:
@@ -90,17 +90,30 @@ class Alerting:
         words: Words,
         clock: Clock,
         desk_url: str | None = None,
+        *,
+        meter: Meter | None = None,
+        queue_alerts: int = QUEUE_ALERTS,
     ) -> None:
         """`desk_url`: where people read the desk, for the links; None: no links."""
         self.missed = 0
         """Records that came too fast to be told of one by one."""
+        self.dropped = 0
+        """Alerts for which the queue had no room."""
+        self.failed = 0
+        """Alerts the notifier did not take, and records that could not be told of."""
         self._desk = desk
         self._notifier = notifier
         self._words = words
         self._clock = clock
         self._desk_url = desk_url
-        self._watched: dict[AccountKey, _Watched] = {}
-        self._next = 0
+        self._meter = meter or NoMeter()
+        self._limit = queue_alerts
+        self._queue: deque[Alert] = deque()
+        self._arrived = trio.Event()
+        self._told_lost = 0
+        self._places: dict[AccountKey, Any] = {}
+        self._breaches: dict[AccountKey, dict[str, _Breach]] = {}
+        self._watchers = Watchers(desk, words, self._place_of, self._tell)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Listens and looks until it is cancelled."""
@@ -109,147 +122,191 @@ class Alerting:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._look)
+                nursery.start_soon(self._send)
                 while True:
                     for record in await listener.wait():
-                        await self.take(record)
+                        self._safely(self.take, record)
                     self.missed, listener.missed = self.missed + listener.missed, 0
         finally:
             listener.close()
 
-    async def take(self, record: records.Record) -> None:
+    def kill_switch(self, by: str, action: str, accounts: int, reason: str) -> None:
+        """Everything was halted or flattened at once, by whom; `action`: `halt` or `flatten`."""
+        now_msc = self._clock.wall_msc()
+        self._tell(self._words.kill_switch(by, action, accounts, reason, now_msc))
+
+    def take(self, record: records.Record) -> None:
         """Tells of one record, where it is worth it."""
         key = AccountKey(record.server, record.login)
-        watched = self._of(key)
-        place, words = watched.place, self._words
+        place, words = self._place_of(key), self._words
         match record:
             case records.GuardWarning() | records.RuleWarning():
-                await self._tell(words.warning(record, place, self._reset_of(key, record.guard)))
+                self._tell(words.warning(record, place, self._reset_of(key, record.guard)))
             case records.GuardBreach() | records.RuleBreach():
-                await self._breached(key, watched, record)
+                self._breached(key, place, record)
             case records.CloseIntended():
-                breach = watched.breaches.get(_guard_of(record.reason))
+                breach = self._breach_of(key, record.reason)
                 if breach is not None and not breach.since_msc:
                     breach.since_msc = record.time_msc
             case records.PositionClosed():
-                breach = watched.breaches.get(_guard_of(record.reason))
+                breach = self._breach_of(key, record.reason)
                 if breach is not None:
                     breach.realised += record.profit
             case records.CloseSettled():
-                await self._settled(key, watched, record.time_msc)
-            case records.CloseAlert(kind=kind) if kind in _CANNOT and record.page:
-                reason = self._reason_of(key, record.intent_id)
-                alert = words.cannot_act(place, reason, _CANNOT[kind], record.time_msc)
-                await self._tell(alert)
+                self._settled(key, record.time_msc)
+            case records.CloseAlert():
+                self._close_alert(key, place, record)
             case records.AccountHalted(cause=cause) if cause == CRASHED:
-                what = "this account's own trouble; nobody guards it until the engine is restarted"
-                await self._tell(words.cannot_act(place, "all guards", what, record.time_msc))
+                self._watchers.given_up(key, "", record.time_msc)
             case records.AccountHalted():
-                await self._tell(words.halted(record, place))
+                self._tell(words.halted(record, place))
             case records.AccountReleased():
-                await self._tell(words.released(record, place))
+                self._tell(words.released(record, place))
             case records.Discrepancy(state="confirmed", kind=kind) if kind != "stale_terminal":
-                await self._tell(_discrepancy(words, place, record))
-            case records.LinkChanged(state=state):
-                lost = state in ("unlinked", "silent", "refused")
-                if not lost:
-                    watched.lost_since_msc, watched.lost_told = 0, False
-                elif not watched.lost_since_msc:
-                    watched.lost_since_msc = record.time_msc
+                self._tell(_discrepancy(words, place, record))
+            case records.LinkChanged():
+                self._watchers.link_changed(record)
             case _:
                 pass
 
-    async def _breached(
-        self, key: AccountKey, watched: _Watched, record: records.GuardBreach | records.RuleBreach
+    def look(self, now_msc: int) -> None:
+        """Tells what has lasted too long by now."""
+        for key in list(self._breaches):
+            for breach in self._breaches[key].values():
+                self._look_at(key, breach, now_msc)
+            self._settled(key, now_msc)
+        self._watchers.look(now_msc)
+
+    def _breached(
+        self, key: AccountKey, place: Any, record: records.GuardBreach | records.RuleBreach
     ) -> None:
         snapshot = self._desk.snapshot(key)
         closes = record.action in ("close", "close_and_halt") and snapshot.mode == "enforce"
         held = snapshot.positions if closes else ()
         lots = sum(position.volume_lots for position in held)
-        told = self._words.breach(record, watched.place, len(held), lots)
-        await self._tell(told)
+        told = self._words.breach(record, place, len(held), lots)
+        self._tell(told)
         if not held:
             return
         guard = next((one for one in snapshot.guards if one.name == record.guard), None)
         due_msc = None if guard is None else guard.close_due_msc
         if due_msc is not None and due_msc > record.time_msc:
             told = self._words.closing_at(told, due_msc, record.time_msc)
-            await self._tell(told)
-        watched.breaches[record.guard] = _Breach(told, len(held), 0)
+            self._tell(told)
+        self._breaches.setdefault(key, {})[record.guard] = _Breach(told, len(held))
 
-    async def _settled(self, key: AccountKey, watched: _Watched, now_msc: int) -> None:
+    def _close_alert(self, key: AccountKey, place: Any, record: records.CloseAlert) -> None:
+        """Pages; what a breach's own page after 5 s and 30 s says is not said twice."""
+        guard = self._reason_of(key, record.intent_id)
+        watched = guard in self._breaches.get(key, {})
+        if record.kind in ("late", "escalated") and watched:
+            return
+        if not record.page and record.kind != "late":
+            return
+        cause = _CANNOT.get(record.kind, record.kind.replace("_", " "))
+        if record.retcode is not None:
+            cause = f"{cause}: {retcode_words(record.retcode)} ({record.retcode})"
+        self._tell(self._words.cannot_act(place, guard, cause, record.time_msc))
+
+    def _settled(self, key: AccountKey, now_msc: int) -> None:
         """Tells of breaches none of whose closes is under way any more."""
+        breaches = self._breaches.get(key)
+        if not breaches or not any(breach.since_msc for breach in breaches.values()):
+            return
         live = self._desk.snapshot(key).live
         going = {_guard_of(close.reason) for close in live.closes} if live is not None else set()
-        for name, breach in list(watched.breaches.items()):
+        for name, breach in list(breaches.items()):
             if breach.since_msc and name not in going:
-                del watched.breaches[name]
-                took_ms = now_msc - breach.since_msc
-                told = self._words.flat(
-                    breach.told, watched.place, took_ms, breach.realised, now_msc
-                )
-                await self._tell(told)
+                del breaches[name]
+                took_ms = max(0, now_msc - breach.since_msc)
+                place = self._place_of(key)
+                told = self._words.flat(breach.told, place, took_ms, breach.realised, now_msc)
+                self._tell(told)
+        if not breaches:
+            del self._breaches[key]
+
+    def _look_at(self, key: AccountKey, breach: _Breach, now_msc: int) -> None:
+        late_ms = now_msc - breach.since_msc
+        due_s = (NOT_FLAT_S, ESCALATED_S)
+        if not breach.since_msc or breach.pages == len(due_s):
+            return
+        if late_ms < due_s[breach.pages] * 1000:
+            return
+        live = self._desk.snapshot(key).live
+        left = 0 if live is None else len({one.position_id for one in live.closes})
+        if not left:
+            return
+        breach.pages += 1
+        told = self._words.not_flat(breach.told, left, breach.of, late_ms, now_msc)
+        if breach.pages > 1:
+            # Its lines again, without the page before, and not taken for that page told twice.
+            told = replace(
+                told,
+                lines=(told.lines[0], *breach.told.lines[1:]),
+                dedupe_key=f"{told.dedupe_key}|{breach.pages}",
+            )
+        breach.told = told
+        self._tell(told)
 
     async def _look(self) -> None:
-        """What no record says: that something has not happened for too long."""
         while True:
             await trio.sleep(LOOK_S)
-            now_msc = self._clock.wall_msc()
-            for key, watched in list(self._watched.items()):
-                await self._look_at(key, watched, now_msc)
-            await self._look_round(now_msc)
+            self._safely(self.look, self._clock.wall_msc())
 
-    async def _look_at(self, key: AccountKey, watched: _Watched, now_msc: int) -> None:
-        for breach in watched.breaches.values():
-            late_ms = now_msc - breach.since_msc
-            if breach.since_msc and not breach.paged and late_ms >= NOT_FLAT_S * 1000:
-                breach.paged = True
-                live = self._desk.snapshot(key).live
-                left = 0 if live is None else len({c.position_id for c in live.closes})
-                told = self._words.not_flat(breach.told, left, breach.of, late_ms, now_msc)
-                breach.told = told
-                await self._tell(told)
-        lost_ms = now_msc - watched.lost_since_msc
-        if watched.lost_since_msc and not watched.lost_told and lost_ms >= LOST_S * 1000:
-            watched.lost_told = True
-            held = len(self._desk.snapshot(key).positions)
-            alert = self._words.terminal_lost(watched.place, lost_ms, held, now_msc)
-            await self._tell(alert)
+    async def _send(self) -> None:
+        """Hands alerts over one by one; what was lost is told once there is room again."""
+        while True:
+            while not self._queue:
+                self._arrived = trio.Event()
+                await self._arrived.wait()
+            await self._hand_over(self._queue.popleft())
+            lost = self.dropped + self.failed
+            if not self._queue and lost > self._told_lost:
+                number, self._told_lost = lost - self._told_lost, lost
+                await self._hand_over(self._words.alerts_lost(number, self._clock.wall_msc()))
 
-    async def _look_round(self, now_msc: int) -> None:
-        """A part of all accounts each time: are they unknown, and for how long."""
-        keys = self._desk.keys()
-        if not keys:
-            return
-        count = max(1, round(len(keys) * LOOK_S / ROUND_S))
-        for _ in range(min(count, len(keys))):
-            self._next = (self._next + 1) % len(keys)
-            key = keys[self._next]
-            snapshot = self._desk.snapshot(key)
-            watched = self._of(key)
-            if snapshot.quality is not Quality.UNKNOWN or not snapshot.positions:
-                watched.unknown_since_msc = 0
-                continue
-            if not watched.unknown_since_msc:
-                watched.unknown_since_msc = now_msc
-            unknown_ms = now_msc - watched.unknown_since_msc
-            if unknown_ms >= UNKNOWN_S * 1000:
-                await self._tell(
-                    self._words.unknown_exposed(
-                        watched.place,
-                        snapshot.reason or "",
-                        unknown_ms,
-                        len(snapshot.positions),
-                        now_msc,
-                    )
-                )
+    async def _hand_over(self, alert: Alert) -> None:
+        with trio.move_on_after(SLOW_S) as scope:
+            try:
+                await self._notifier.notify(alert)
+            except Exception:  # noqa: BLE001  whoever tells people must never end who guards
+                self._fail("an alert was not taken")
+        if scope.cancelled_caught:
+            self._fail("an alert was not taken in time")
 
-    def _of(self, key: AccountKey) -> _Watched:
-        watched = self._watched.get(key)
-        if watched is None:
+    def _tell(self, alert: Alert) -> None:
+        """Queues it. A queue without room drops the oldest alert that is no page."""
+        if len(self._queue) >= self._limit:
+            victim = next((one for one in self._queue if one.level is not Level.PAGE), None)
+            self.dropped += 1
+            self._meter.count("errors", label="alert_dropped")
+            if victim is None:
+                return
+            self._queue.remove(victim)
+        self._queue.append(alert)
+        self._arrived.set()
+
+    def _safely(self, do: Callable[[Any], None], what: Any) -> None:
+        try:
+            do(what)
+        except Exception:  # noqa: BLE001  see `_hand_over`
+            self._fail("a record could not be told of")
+
+    def _fail(self, story: str) -> None:
+        self.failed += 1
+        self._meter.count("errors", label="alert_failed")
+        log.exception(story)
+
+    def _place_of(self, key: AccountKey) -> Any:
+        place = self._places.get(key)
+        if place is None:
             currency = self._desk.snapshot(key).currency
-            watched = _Watched(self._words.Place(key, currency, self._desk_url))
-            self._watched[key] = watched
-        return watched
+            place = self._words.Place(key, currency, self._desk_url)
+            self._places[key] = place
+        return place
+
+    def _breach_of(self, key: AccountKey, reason: str) -> _Breach | None:
+        return self._breaches.get(key, {}).get(_guard_of(reason))
 
     def _reset_of(self, key: AccountKey, guard: str) -> int | None:
         found = [one for one in self._desk.snapshot(key).guards if one.name == guard]
@@ -260,9 +317,6 @@ class Alerting:
         closes = () if live is None else live.closes
         found = [one.reason for one in closes if one.intent_id == intent_id]
         return _guard_of(found[0]) if found else "close"
-
-    async def _tell(self, alert: Alert) -> None:
-        await self._notifier.notify(alert)
 
 
 def _guard_of(reason: str) -> str:

@@ -171,6 +171,12 @@ def terminal_lost(place: Place, silence_ms: int, positions: int, now_msc: int) -
     return _of_account(Level.NOTIFY, "terminal_lost", place, "", (first,), now_msc)
 
 
+def terminal_back(place: Place, away_ms: int, now_msc: int) -> Alert:
+    """`● 1001 LINKED again after 12 s`: its report follows."""
+    first = f"● {place.key.login} LINKED again after {figures.age(away_ms)}"
+    return _of_account(Level.NOTIFY, "terminal_back", place, str(now_msc), (first,), now_msc)
+
+
 def unknown_exposed(
     place: Place, reason: str, unknown_ms: int, positions: int, now_msc: int
 ) -> Alert:
@@ -188,6 +194,13 @@ def journal_error(cause: str, now_msc: int) -> Alert:
     first = f"✕ JOURNAL ERROR: {cause}"
     lines = (first, "Nothing is acknowledged any more; the engine stops and does not restart.")
     return _of_engine("journal_error", cause, lines, now_msc)
+
+
+def alerts_lost(number: int, now_msc: int) -> Alert:
+    """More was to be told than could be: a page, for nobody knows what was in it."""
+    first = f"✕ {figures.counted(number, 'alert')} LOST: too many at once, or not taken"
+    lines = (first, "Read the desk: the journal has what they were about.")
+    return _of_engine("alerts_lost", str(now_msc), lines, now_msc)
 
 
 # Making them
