@@ -44,6 +44,7 @@ class _Kept:
     """When an age in it is so much out of date."""
     snapshot: Snapshot
     encoded: Encoded | None = None
+    packed: bytes | None = None
 
 
 class Board:
@@ -70,6 +71,7 @@ class Board:
         self._stale_after_ms = stale_after_ms
         self._kept: dict[AccountKey, _Kept] = {}
         self._encoder = msgspec.json.Encoder()
+        self._packer = msgspec.msgpack.Encoder()
 
     def keys(self) -> tuple[AccountKey, ...]:
         """Every account, in the order of the book."""
@@ -107,6 +109,18 @@ class Board:
             kept.encoded = Encoded(snapshot.seq, snapshot.feed_version, body)
             self.encoded_count += 1
         return kept.encoded
+
+    def packed(self, key: AccountKey) -> bytes:
+        """The snapshot as MessagePack, encoded once a version.
+
+        Raises:
+            KeyError: there is no such account.
+        """
+        snapshot = self.snapshot(key)
+        kept = self._kept[key]
+        if kept.packed is None:
+            kept.packed = self._packer.encode(snapshot)
+        return kept.packed
 
     def _build(self, actor: Actor, sight: Sight) -> Snapshot:
         self.built += 1

@@ -87,6 +87,13 @@ class Desk(Protocol):
             KeyError: there is no such account.
         """
 
+    def packed(self, key: AccountKey) -> bytes:
+        """The same as MessagePack.
+
+        Raises:
+            KeyError: there is no such account.
+        """
+
     def health(self) -> Health:
         """How the engine is."""
 

@@ -395,6 +395,10 @@ class LiveEngine:
         """See `Desk.encoded`."""
         return self._by_key[key].board.encoded(key)
 
+    def packed(self, key: AccountKey) -> bytes:
+        """See `Desk.packed`."""
+        return self._by_key[key].board.packed(key)
+
     def listen(self, keys: Sequence[AccountKey] | None = None) -> Listener:
         """See `Desk.listen`."""
         if keys is None:

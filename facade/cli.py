@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from facade.cli_acts import flatten, halt, release, status
 from facade.cli_bench import bench
 from facade.cli_check import check
 from facade.cli_demo import demo
@@ -51,6 +52,10 @@ app.command()(explain)
 app.command()(bench)
 app.command()(serve)
 app.command()(demo)
+app.command()(status)
+app.command()(halt)
+app.command()(flatten)
+app.command()(release)
 app.add_typer(ticks, name="ticks")
 app.add_typer(report, name="report")
 app.add_typer(journal, name="journal")

@@ -16,6 +16,7 @@ from engine.desk import Desk
 from engine.domain.commands import Adopt
 from facade.demo_screen import Screen
 from facade.demo_world import World, make_world
+from facade.internal_socket import InternalSocket
 
 DRAWS_A_SECOND = 4
 
@@ -73,6 +74,7 @@ async def _run(world: World, seconds: float | None) -> None:
             )
         try:
             async with trio.open_nursery() as nursery:
+                await nursery.start(InternalSocket(floor.engine, settings.socket).serve)
                 nursery.start_soon(_listen, floor.engine, screen)
                 nursery.start_soon(_adopt_what_was_there, floor.engine)
                 nursery.start_soon(_draw, console, screen)

@@ -70,8 +70,8 @@ class Screen:
                 style="dim",
             )
         )
-        parts.append(_counts(snapshots))
-        parts.append(_table(snapshots[:rows]))
+        parts.append(counts_line(snapshots))
+        parts.append(table_of(snapshots[:rows]))
         hidden = len(snapshots) - rows
         if hidden > 0:
             parts.append(Text(f"and {hidden} more", style="dim"))
@@ -80,7 +80,8 @@ class Screen:
         return Group(*parts)
 
 
-def _counts(snapshots: Sequence[Snapshot]) -> Text:
+def counts_line(snapshots: Sequence[Snapshot]) -> Text:
+    """How many accounts are in each state."""
     counted = Counter(severity_of(snapshot) for snapshot in snapshots)
     line = Text()
     for severity in Severity:
@@ -90,7 +91,8 @@ def _counts(snapshots: Sequence[Snapshot]) -> Text:
     return line
 
 
-def _table(snapshots: Sequence[Snapshot]) -> Table:
+def table_of(snapshots: Sequence[Snapshot]) -> Table:
+    """Accounts as rows, in the order given."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name, justify in (
         ("State", "left"),

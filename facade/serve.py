@@ -8,6 +8,7 @@ import trio
 
 from engine.domain.ids import AccountKey
 from facade import systemd
+from facade.internal_socket import InternalSocket
 from facade.settings import Settings
 from facade.watchdog import Watchdog
 from facade.wiring import Floor, open_floor
@@ -42,6 +43,7 @@ async def serve(
             )
             systemd.notify("READY=1", f"STATUS=guarding {health.accounts} accounts")
             async with trio.open_nursery() as beside:
+                await beside.start(InternalSocket(floor.engine, settings.socket).serve)
                 beside.start_soon(systemd.keep_alive, lambda: floor.engine.health().is_ready)
                 if on_open is not None:
                     beside.start_soon(on_open, floor)

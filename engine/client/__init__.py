@@ -1,0 +1,1 @@
+"""Talking to a running engine over its internal socket: for Trio, and without it."""
