@@ -1,9 +1,8 @@
 """What a person may read and do from afar, over the desk: it can only lower risk."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
-from engine.audit import AuditEntry
+from engine.audit import AuditEntry, AuditTrail
 from engine.desk import Desk
 from engine.domain.commands import Flatten, Halt, Refused
 from engine.domain.ids import AccountKey
@@ -15,20 +14,13 @@ LOOK_BACK_RECORDS = 65_536
 """Records of one account that are looked through for its last verdict."""
 
 
-class Audited(Protocol):
-    """Keeps who asked for what; durable on return."""
-
-    async def __call__(self, entry: AuditEntry) -> None:
-        """Keeps one entry."""
-
-
 class DeskOperations:
     """`Operations` of a desk."""
 
-    def __init__(self, desk: Desk, audited: Audited) -> None:
-        """`audited`: where entries of the audit log go."""
+    def __init__(self, desk: Desk, trail: AuditTrail) -> None:
+        """`trail`: where who asked for what is kept."""
         self._desk = desk
-        self._audited = audited
+        self._trail = trail
 
     def keys(self) -> Sequence[AccountKey]:
         """See `Operations.keys`."""
@@ -58,4 +50,4 @@ class DeskOperations:
 
     async def audit(self, entry: AuditEntry) -> None:
         """See `Operations.audit`."""
-        await self._audited(entry)
+        await self._trail.append(entry)

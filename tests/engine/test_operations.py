@@ -1,8 +1,10 @@
 """What is offered from afar: reading, and lowering risk."""
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
-from engine.audit import AuditEntry
+from engine.audit import AuditEntry, AuditHead, Kind
 from engine.desk import Taken
 from engine.domain import records
 from engine.domain.commands import Flatten, Halt, Refused
@@ -14,8 +16,17 @@ class Log:
     def __init__(self) -> None:
         self.entries: list[AuditEntry] = []
 
-    async def __call__(self, entry: AuditEntry) -> None:
+    async def append(self, entry: AuditEntry) -> int:
         self.entries.append(entry)
+        return len(self.entries)
+
+    async def read(
+        self, after_number: int, limit: int, kind: Kind | None = None
+    ) -> Sequence[tuple[int, AuditEntry]]:
+        return []
+
+    async def head(self) -> AuditHead:
+        raise AssertionError("nobody asks for it here")
 
 
 async def test_the_last_verdict_is_found_behind_many_other_records() -> None:
