@@ -8,6 +8,7 @@ from facade.cli_acts import flatten, halt, release, status
 from facade.cli_bench import bench
 from facade.cli_check import check
 from facade.cli_demo import demo
+from facade.cli_doctor import doctor
 from facade.cli_explain import explain
 from facade.cli_journal import journal
 from facade.cli_keys import keys
@@ -51,6 +52,7 @@ app.command()(check)
 app.command()(explain)
 app.command()(bench)
 app.command()(serve)
+app.command()(doctor)
 app.command()(demo)
 app.command()(status)
 app.command()(halt)

@@ -66,22 +66,35 @@ def list_keys(config: Config, as_json: AsJson = False) -> None:
 def revoke(
     wanted: Annotated[str, typer.Argument(metavar="ID", help="As `keys list` shows it.")],
     config: Config,
+    as_json: AsJson = False,
 ) -> None:
     """Take a key away; a terminal linked with it is cut off within a second."""
     from facade.settings import read_settings
     from facade.wiring import terminal_keys
 
     gone = terminal_keys(read_settings(config)).revoke(wanted)
-    typer.echo(f"revoked {gone.key_id} of {gone.account}")
+    if as_json:
+        _print_json({"account": str(gone.account), "id": gone.key_id})
+    else:
+        typer.echo(f"revoked {gone.key_id} of {gone.account}")
 
 
 @keys.command("authority")
-def authority(config: Config, as_json: AsJson = False) -> None:
+def authority(
+    config: Config,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="Make a new server certificate: a new thumbprint.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Make the certificates, where there are none, and show their thumbprints."""
     from facade.settings import read_settings
-    from facade.wiring import authority_of
+    from facade.wiring import authority_of, renew_certificate
 
-    told = authority_of(read_settings(config))
+    settings = read_settings(config)
+    if renew:
+        renew_certificate(settings)
+    told = authority_of(settings)
     if as_json:
         _print_json(told)
     else:

@@ -1,11 +1,12 @@
 """The composition root: the one module that knows both the facade and the adapters."""
 
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,6 +17,7 @@ from msgspec.structs import replace
 from adapters.mt5.certificates import (
     CertificateFiles,
     make_certificates,
+    renew_server_certificate,
     server_context,
     thumbprints,
 )
@@ -26,11 +28,14 @@ from adapters.notify import templates
 from adapters.notify.channel import Channel
 from adapters.notify.mail import MailChannel, MailServer, Security
 from adapters.notify.outbox import AlertOutbox
+from adapters.notify.reaching import reach_mail, reach_telegram, reach_webhook
 from adapters.notify.routes import Loudness, QuietHours, Route
 from adapters.notify.telegram import TelegramBot, TelegramChannel
 from adapters.notify.webhook import WebhookChannel
 from adapters.sqlite.chain import Head, parse_head
 from adapters.sqlite.journal import SqliteEpochs, SqliteJournal, open_journal
+from adapters.sqlite.marker import marker_of
+from adapters.sqlite.schema import connect_to_read
 from adapters.sqlite.verification import Verification, export, verify
 from adapters.tick_files.convert import Converted, convert
 from adapters.tick_files.inspect import Inspection, inspect
@@ -40,14 +45,15 @@ from engine.alerts import Level
 from engine.book_accounts import BookAccount
 from engine.clock import Clock, SteadyClock, SystemClock
 from engine.domain.ids import AccountKey
-from engine.errors import JournalError
+from engine.errors import JournalError, UserError
 from engine.link import Handed, TerminalCommand
 from engine.live_engine import EngineSettings, LiveAccount, LiveEngine
 from engine.recovery import Recovery, recover
 from engine.secret import Secret
 from engine.terminals import LinkTerminals
 from facade.anchors import keep_anchors
-from facade.settings import Settings, read_secret
+from facade.doctor import Tools
+from facade.settings import VARIABLES, Settings, read_secret
 from facade.settings_keys import RouteKeys
 
 words: Any = templates
@@ -113,6 +119,20 @@ def authority_of(settings: Settings) -> dict[str, str]:
         "certificate": str(settings.server_certificate),
     }
     return told | ({"authority": str(files.authority)} if settings.has_own_authority else {})
+
+
+def renew_certificate(settings: Settings) -> None:
+    """Replaces the link's certificate by a new one, of the same authority, for today's names.
+
+    Raises:
+        UserError: it is another authority's, or ours cannot be read.
+    """
+    if not settings.has_own_authority:
+        raise UserError(
+            "another authority made this certificate", place=str(settings.server_certificate)
+        )
+    files = CertificateFiles(settings.certificates)
+    renew_server_certificate(files, settings.keys.link.names, datetime.now(UTC))
 
 
 class _Link:
@@ -345,3 +365,41 @@ def route_of(name: str, keys: RouteKeys) -> Route:
 def _minute_of(time_of_day: str) -> int:
     hour, _, minute = time_of_day.partition(":")
     return int(hour) * 60 + int(minute)
+
+
+def doctor_tools() -> Tools:
+    """What `tidegate doctor` looks through."""
+    return Tools(
+        key_owners=lambda path: [one.account for one in KeyDirectory(path).names()],
+        load_certificate=server_context,
+        read_journal=_read_journal,
+        journal_marker=marker_of,
+        make_channels=lambda settings: alert_outbox(settings, SystemClock()),
+        reach=_reached,
+    )
+
+
+def _read_journal(path: Path) -> str:
+    with closing(connect_to_read(path)) as connection:
+        ((records, accounts),) = connection.execute(
+            "SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM account)"
+        )
+    size_mib = path.stat().st_size / 2**20
+    return f"{records} records of {accounts} accounts, {size_mib:.1f} MiB, of this schema"
+
+
+def _reached(settings: Settings) -> Iterator[tuple[str, Callable[[], str]]]:
+    """The channels that are set, and what tries to reach each."""
+    keys = settings.keys.alerts
+    if keys.telegram is not None:
+        token_file = settings.beside(keys.telegram.token_file)
+        yield (
+            "telegram",
+            lambda: reach_telegram(TelegramBot(read_secret(token_file, VARIABLES["token"]))),
+        )
+    if keys.webhook is not None:
+        hook = keys.webhook
+        yield "webhook", lambda: reach_webhook(hook.url, hook.hosts, hook.loopback_hosts, None)
+    if keys.mail is not None:
+        relay = MailServer(keys.mail.host, keys.mail.port, Security(keys.mail.security))
+        yield "mail", lambda: reach_mail(relay)
