@@ -8,12 +8,13 @@ import numpy as np
 from engine.domain.quotes import Quote
 from engine.domain.watch import Leg, Marks, Watch
 from engine.marking.accounts import Accounts
-from engine.marking.columns import SINCE, WALK, recall
+from engine.marking.columns import SINCE, WALK, Columns, recall
 from engine.marking.kernel import run, run_all
 from engine.marking.prices import (
     NEVER_TICKED,
     ROWS,
     SMALL,
+    Prices,
     aligned,
     empty_prices,
     empty_tape,
@@ -42,6 +43,8 @@ class Feed:
     ) -> None:
         self.symbols = tuple(symbols)
         self.max_ticks = max_ticks
+        self.seatings = 0
+        """How often an account came or went: while it stays, slots are the same accounts'."""
         self._settle = settle
         self._seats = {symbol: row for row, symbol in enumerate(self.symbols)}
         self._prices = empty_prices(len(self.symbols), 4, max_ticks)
@@ -73,9 +76,15 @@ class Feed:
         """Rows there is room for in all columns, used or not: it grows only while accounts do."""
         return sum(len(column) for column in self._accounts.columns)
 
+    @property
+    def laid_out(self) -> tuple[Columns, Prices, int]:
+        """The accounts, the prices of the last batch, and how many slots there are: to be read."""
+        return self._accounts.columns, self._prices, self._accounts.slots
+
     def add(self, watch: Watch) -> int:
         """See `MarkingFeed.add`."""
         slot = self._accounts.take()
+        self.seatings += 1
         if slot == len(self._version):
             for column in (self._ticks_given, self._walked_then, self._version, self._pending):
                 column.append(0)
@@ -90,6 +99,7 @@ class Feed:
     def remove(self, slot: int) -> None:
         """See `MarkingFeed.remove`."""
         self._accounts.leave(slot)
+        self.seatings += 1
         self._version[slot] += 1
         self._pending[slot] = -1
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from engine.domain.watch import Exposure, Leg, Line, Marks, Watch
+from engine.marking.extremes import Extremes
 from engine.marking.feed import Feed
 from engine.marking.ticks import TickBatch
 
@@ -17,7 +18,7 @@ def warm_up(progress: Progress | None = None) -> None:
 
     Takes about twenty seconds when nothing is cached and well under one when all is.
     """
-    names = ("reading ticks", "conversions", "marking", "waking", "asking")
+    names = ("reading ticks", "conversions", "marking", "waking", "asking", "extremes")
     steps = _steps()
     for done, name in enumerate(names):
         if progress is not None:
@@ -66,4 +67,8 @@ def _steps() -> Iterator[None]:
     yield
     feed.marks(slot)
     feed.mark(slot)
+    yield
+    extremes = Extremes(feed)
+    extremes.begin()
+    extremes.take(0, 1)
     yield
