@@ -16,11 +16,15 @@ def serve(
 ) -> None:
     """Guard real accounts: terminals link, guards act, everything is journalled."""
     from facade import logs
+    from facade.progress import compile_all
     from facade.serve import serve as run
     from facade.settings import read_settings
 
     settings = read_settings(config)
-    logs.configure(settings.keys.log.level, settings.keys.log.format)
+    wanted = settings.keys.log
+    out = None if wanted.file is None else logs.opened(settings.beside(wanted.file))
+    logs.configure(wanted.level, wanted.format, out)
+    compile_all()  # here, where no loop stands still for it
     run_plainly(run, settings)
 
 

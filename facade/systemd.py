@@ -13,15 +13,16 @@ import trio
 
 
 def notify(*lines: str) -> bool:
-    """Sends the lines; False where no systemd listens."""
+    """Sends the lines, without waiting; False where no systemd listens, or it does not read."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return False
     if address.startswith("@"):
         address = "\0" + address[1:]
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.settimeout(0.0)  # it is called on the loop
         sender.connect(address)
-        sender.sendall("\n".join(lines).encode())
+        sender.send("\n".join(line.replace("\n", " ") for line in lines).encode())
         return True
     return False
 
@@ -32,7 +33,7 @@ def watchdog_s() -> float | None:
     pid = os.environ.get("WATCHDOG_PID")
     if not wanted.isdigit() or (pid is not None and pid != str(os.getpid())):
         return None
-    return int(wanted) / 1e6
+    return int(wanted) / 1e6 or None
 
 
 async def keep_alive(is_well: Callable[[], bool]) -> None:

@@ -233,3 +233,16 @@ def test_check_takes_settings_and_their_book_together(
     said = Program(capsys)("check", path)
     assert said.code == 2
     assert "did you mean `port`?" in said.err
+
+
+def test_a_credential_of_systemd_may_look_readable_by_its_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "telegram_token"
+    path.write_text("1:abc", encoding="utf-8")
+    path.chmod(0o440)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "another"))
+    with pytest.raises(UserError, match="others on this machine may read"):
+        read_secret(path, "TIDEGATE_TELEGRAM_TOKEN")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert read_secret(path, "TIDEGATE_TELEGRAM_TOKEN").reveal() == b"1:abc"
