@@ -21,7 +21,8 @@ from engine.errors import UserError
 from engine.secret import Secret
 
 _NAMES = re.compile(
-    r"(?i)(secret|token|passw|passphrase|hmac|api[_-]?key|private[_-]?key|authorization|cookie|credential)"
+    r"(?i)secret|token|passw|passphrase|hmac|api[_-]?key|private[_-]?key|authorization|cookie"
+    r"|credential"
 )
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}")
 _BOT_TOKEN = re.compile(r"(?<!\d)\d{6,12}:[\w-]{30,}")
