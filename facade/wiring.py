@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -225,13 +224,7 @@ async def open_floor(
         outbox = alert_outbox(settings, clock)
         async with trio.open_nursery() as nursery:
             await nursery.start(outbox.run)
-            file = keys.journal.anchor_file
-            nursery.start_soon(
-                partial(keep_anchors, to_syslog=keys.journal.anchor_syslog),
-                journal.head,
-                keys.journal.anchor_s,
-                None if file is None else settings.beside(file),
-            )
+            nursery.start_soon(_note_heads, settings, journal)
             await nursery.start(_run_engine, engine, outbox, clock)
             for feed in engine.feeds:
                 gateway.want_symbols(feed, engine.symbols_of(feed))
@@ -267,6 +260,12 @@ async def _run_engine(
         await outbox.notify(templates.journal_error(str(failed), clock.wall_msc()))
         await outbox.drain(4.0)
         raise
+
+
+async def _note_heads(settings: Settings, journal: SqliteJournal) -> None:
+    keys = settings.keys.journal
+    file = None if keys.anchor_file is None else settings.beside(keys.anchor_file)
+    await keep_anchors(journal.head, keys.anchor_s, file, to_syslog=keys.anchor_syslog)
 
 
 async def _listen(
