@@ -19,6 +19,8 @@ from typing import Literal
 import msgspec
 from cryptography import x509
 
+from engine.client.blocking import Client
+from engine.desk import Health
 from engine.domain.ids import AccountKey
 from engine.errors import OutsideError, UserError
 from facade.settings import VARIABLES, Settings, read_secret
@@ -30,6 +32,8 @@ _LITTLE_BYTES = 1 << 30
 _NO_BYTES = 100 << 20
 _SLOW_S = 5.0
 _CONNECT_S = 2.0
+_LAG_MS = 100.0
+_STALE_MS = 60_000
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -57,6 +61,16 @@ class Tools(msgspec.Struct, frozen=True):
     """Channels by name, and what tries to reach each. Raises OutsideError: it was not reached."""
 
 
+def ask_health(path: Path) -> Health:
+    """How the engine behind this socket is.
+
+    Raises:
+        AdapterError: it does not answer.
+    """
+    with Client(path, _CONNECT_S) as client:
+        return client.health()
+
+
 def look(settings: Settings, tools: Tools, *, reach: bool = False) -> Iterator[Finding]:
     """Every row about these settings, as they are found out.
 
@@ -73,7 +87,7 @@ def look(settings: Settings, tools: Tools, *, reach: bool = False) -> Iterator[F
     yield from _journal(settings, tools)
     yield _disk(settings)
     is_running = is_answering(settings.socket)
-    yield _engine(settings, is_running=is_running)
+    yield from engine_rows(settings.socket, is_running=is_running)
     link, http = settings.keys.link, settings.keys.http
     yield _port("link port", link.host, link.port, "[link] port", is_running=is_running)
     if http.enabled:
@@ -215,13 +229,40 @@ def _disk(settings: Settings) -> Finding:
     return Finding("disk", "ok", said)
 
 
-def _engine(settings: Settings, *, is_running: bool) -> Finding:
-    if is_running:
-        return Finding("engine", "ok", f"one is running: {settings.socket} answers")
-    if settings.socket.exists():
-        said = f"none is running; {settings.socket} is left from an earlier one"
-        return Finding("engine", "ok", said)
-    return Finding("engine", "ok", "none is running")
+def engine_rows(
+    path: Path, *, is_running: bool, ask: Callable[[Path], Health] = ask_health
+) -> Iterator[Finding]:
+    """What a running engine says of itself; a row that there is none."""
+    if not is_running:
+        left = f"; {path} is left from an earlier one" if path.exists() else ""
+        yield Finding("engine", "ok", f"none is running{left}")
+        return
+    try:
+        health = ask(path)
+    except OutsideError as error:
+        yield Finding("engine", "warning", f"it listens, and does not answer: {error}")
+        return
+    said = f"running: {health.linked} of {health.accounts} accounts linked"
+    if not health.is_ready:
+        help_text = "its log, and docs/operations.md"
+        yield Finding("engine", "failed", f"{said}; not ready: {health.reason}", help_text)
+    elif health.linked < health.accounts:
+        yield Finding("engine", "warning", said, "look at the terminals that are not")
+    else:
+        yield Finding("engine", "ok", said)
+    for key, why in health.crashed.items():
+        yield Finding("engine", "failed", f"{key} was given up: {why}", "restart, and report it")
+    if health.loop_lag_ms > _LAG_MS:
+        yield Finding("engine", "warning", f"its loop was {health.loop_lag_ms:.0f} ms late of late")
+    for feed in health.feeds:
+        if feed.leader is None or feed.quote_age_ms is None:
+            yield Finding("quotes", "warning", f"nobody quotes for {feed.name}")
+        elif feed.quote_age_ms > _STALE_MS:
+            age_s = feed.quote_age_ms / 1000
+            said = f"the last quote of {feed.name} is {age_s:.0f} s old: is the market closed?"
+            yield Finding("quotes", "warning", said)
+        else:
+            yield Finding("quotes", "ok", f"{feed.name}, led by {feed.leader}")
 
 
 def _port(check: str, host: str, port: int, key: str, *, is_running: bool) -> Finding:

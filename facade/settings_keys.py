@@ -140,6 +140,8 @@ class AccessKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     keys: Text | None = None
     """Directory of the public keys, one a file, named by their id; `access` in the state."""
     max_lifetime_s: Annotated[int, Meta(ge=30, le=86_400)] = 900
+    tenants: dict[Text, list[Text]] = {}
+    """By name, the accounts (`SERVER/LOGIN`) that a tenant's tokens open."""
 
 
 class QuietHoursKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 from adapters.mt5.certificates import make_certificates
 from adapters.mt5.keys import KeyDirectory
 from adapters.sqlite.journal import open_journal
 from adapters.sqlite.marker import leave_marker
+from engine.desk import FeedHealth, Health
 from engine.domain.ids import AccountKey
 from engine.errors import AdapterError
-from facade import doctor_machine
-from facade.doctor import Finding, Tools, is_answering, look, unfit
+from facade import doctor, doctor_machine
+from facade.doctor import Finding, Tools, engine_rows, is_answering, look, unfit
 from facade.settings import Settings, read_settings
 from facade.settings_keys import SettingsKeys
 from facade.wiring import doctor_tools
@@ -173,21 +175,24 @@ def test_a_file_that_is_no_journal_is_not_fit(fit: Path) -> None:
     assert row(fit, "journal", "failed").said
 
 
-def test_a_taken_port_is_found_unless_an_engine_runs(fit: Path) -> None:
-    port = read_settings(fit).keys.link.port
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", port))
-        other.listen()
-        assert str(port) in row(fit, "link port", "failed").said
-        with listening(fit.parent / "state" / "tidegate.sock"):
-            assert "an engine is running" in row(fit, "link port", "ok").said
-
-
 def listening(path: Path) -> socket.socket:
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     server.bind(str(path))
     server.listen()
     return server
+
+
+def test_a_taken_port_is_found_unless_an_engine_runs(
+    fit: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = read_settings(fit).keys.link.port
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        assert str(port) in row(fit, "link port", "failed").said
+        with listening(fit.parent / "state" / "tidegate.sock"), monkeypatch.context() as short:
+            short.setattr(doctor, "_CONNECT_S", 0.05)  # nobody answers there
+            assert "an engine is running" in row(fit, "link port", "ok").said
 
 
 def test_a_socket_that_an_engine_left_behind_is_no_engine(fit: Path) -> None:
@@ -200,6 +205,50 @@ def test_a_socket_that_an_engine_left_behind_is_no_engine(fit: Path) -> None:
 def test_a_state_directory_anybody_may_write_to_is_found(fit: Path) -> None:
     (fit.parent / "state").chmod(0o777)
     assert "anybody" in row(fit, "state directory", "failed").said
+
+
+def health(**changes: object) -> Health:
+    feed = FeedHealth(name="Demo-1", leader="Demo-1/1", ticks=9, quote_age_ms=40, rejected={})
+    usual = Health(
+        is_ready=True,
+        reason="",
+        started_msc=0,
+        time_msc=1,
+        accounts=4,
+        linked=4,
+        crashed={},
+        journal_failure=None,
+        loop_lag_ms=1.0,
+        feeds=(feed,),
+        refused={},
+        listening="127.0.0.1:8444",
+        thumbprint="AB",
+    )
+    return replace(usual, **changes)
+
+
+def states(found: Health) -> list[str]:
+    return [one.state for one in engine_rows(Path("s"), is_running=True, ask=lambda _: found)]
+
+
+def test_a_running_engine_is_asked_how_it_is() -> None:
+    assert states(health()) == ["ok", "ok"]
+    assert states(health(linked=3)) == ["warning", "ok"]
+    assert states(health(is_ready=False, reason="the journal failed")) == ["failed", "ok"]
+    assert states(health(crashed={"Demo-1/1": "poison"})) == ["ok", "failed", "ok"]
+    assert states(health(loop_lag_ms=900.0)) == ["ok", "warning", "ok"]
+    feed = health().feeds[0]
+    assert states(health(feeds=(replace(feed, quote_age_ms=90_000),))) == ["ok", "warning"]
+    assert states(health(feeds=(replace(feed, leader=None),))) == ["ok", "warning"]
+
+
+def test_an_engine_that_listens_and_does_not_answer_is_said() -> None:
+    def ask(_path: Path) -> Health:
+        raise AdapterError("timed out", system="engine", retry=True)
+
+    (found,) = engine_rows(Path("s"), is_running=True, ask=ask)
+    assert found.state == "warning"
+    assert "does not answer" in found.said
 
 
 TELEGRAM = '[alerts.telegram]\ntoken_file = "token"\nchat = 1\n'
