@@ -103,6 +103,7 @@ class AlertDesk:
         self.asked: list[Command] = []
         self.answer: Taken | Refused = Taken(1, ())
         self.feeds: tuple[FeedHealth, ...] = ()
+        self.refused: dict[str, int] = {}
 
     def keys(self) -> Sequence[AccountKey]:
         return (KEY,)
@@ -133,7 +134,7 @@ class AlertDesk:
             journal_failure=None,
             loop_lag_ms=0.0,
             feeds=self.feeds,
-            refused={},
+            refused=self.refused,
             listening="",
             thumbprint="",
         )
