@@ -32,6 +32,7 @@ def add(account: Account, config: Config, as_json: AsJson = False) -> None:
     if all(one.spec.key != key for one in settings.book.accounts):
         known = ", ".join(str(one.spec.key) for one in settings.book.accounts[:20])
         raise UserError(f"the book has no account {key}", help=f"it has: {known}")
+    settings.make_state()
     made = terminal_keys(settings).create(key, datetime.now(UTC).isoformat(timespec="seconds"))
     told = {"account": str(key), "id": made.name.key_id, "key": made.shown_once()}
     if as_json:
@@ -92,6 +93,7 @@ def authority(
     from facade.wiring import authority_of, renew_certificate
 
     settings = read_settings(config)
+    settings.make_state()
     if renew:
         renew_certificate(settings)
     told = authority_of(settings)

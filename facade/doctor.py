@@ -148,6 +148,9 @@ def _state(settings: Settings) -> Finding:
             return Finding(
                 "state directory", "failed", f"anybody may write to {path}", f"chmod o-w {path}"
             )
+        if path.stat().st_mode & stat.S_IRWXO:
+            said = f"others may look into {path}: the journal is there"
+            return Finding("state directory", "warning", said, f"chmod o= {path}")
         return Finding("state directory", "ok", str(path))
     above = next((parent for parent in path.parents if parent.exists()), Path("/"))
     if above.is_dir() and os.access(above, os.W_OK | os.X_OK):

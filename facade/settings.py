@@ -67,6 +67,19 @@ class Settings:
         """A file named in the settings."""
         return self._under(self.folder, name)
 
+    def make_state(self) -> None:
+        """Makes the state directory, which nobody else may look into, where it is not there.
+
+        Raises:
+            UserError: it cannot be made.
+        """
+        try:
+            self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise UserError(
+                f"cannot make the state directory: {error.strerror}", place=str(self.state)
+            ) from error
+
     def terms_of(self, currency: str, digits: int) -> Terms:
         """How accounts in this currency are compared, without what is the account's own."""
         keys = self.keys.reconcile

@@ -192,6 +192,7 @@ async def open_floor(
     """
     keys = settings.keys
     clock = SteadyClock(SystemClock())
+    settings.make_state()
     certificates_of(settings)
     thumbprint = thumbprints(settings.server_certificate).sha256
     tls = server_context(settings.server_certificate, settings.server_key)

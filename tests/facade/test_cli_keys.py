@@ -32,6 +32,7 @@ def test_a_key_is_shown_once_on_the_output_stream_alone(run: Program, config: Pa
     listed = run("keys", "list", "--config", config)
     assert "Demo-1/1" in listed.out
     assert said.out.strip() not in listed.out + listed.err
+    assert (config.parent / "state").stat().st_mode & 0o077 == 0
     for file in (config.parent / "state" / "terminals").iterdir():
         assert file.stat().st_mode & 0o077 == 0
 

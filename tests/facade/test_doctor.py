@@ -45,6 +45,7 @@ def fit(tmp_path: Path) -> Path:
         encoding="utf-8",
     )
     state = tmp_path / "state"
+    state.mkdir(mode=0o700)
     make_certificates(state / "certificates", ["localhost"], datetime.now(UTC))
     ring = KeyDirectory(state / "terminals")
     for login in LOGINS:
@@ -205,6 +206,8 @@ def test_a_socket_that_an_engine_left_behind_is_no_engine(fit: Path) -> None:
 def test_a_state_directory_anybody_may_write_to_is_found(fit: Path) -> None:
     (fit.parent / "state").chmod(0o777)
     assert "anybody" in row(fit, "state directory", "failed").said
+    (fit.parent / "state").chmod(0o755)
+    assert "others may look" in row(fit, "state directory", "warning").said
 
 
 def health(**changes: object) -> Health:
