@@ -366,6 +366,8 @@ class Terminal:
             self._rows.clear()
 
     def _say(self, frame: bytes) -> None:
+        if not frame:
+            return  # else the writer would wake itself for ever
         self._out += frame
         self._wake.set()
         unsigned = self._session.next_n - 1 - self._heard_n
