@@ -37,12 +37,14 @@ def demo(
     """Show it all with a simulated broker: guards fire, a terminal is cut, a trade is by hand."""
     from facade import logs
     from facade.cli_serve import run_plainly
+    from facade.progress import compile_all
     from facade.wiring import tick_tools
 
     if fresh and folder.exists():
         shutil.rmtree(folder)
     world = make_world(folder, accounts, port, seed, speed, tick_tools().synthesize)
     logs.configure("warning", "text")
+    compile_all()  # here, where no loop stands still for it
     run_plainly(_run, world, seconds)
 
 
