@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from facade.cli_acts import flatten, halt, release, status
+from facade.cli_audit import audit
 from facade.cli_bench import bench
 from facade.cli_check import check
 from facade.cli_demo import demo
@@ -12,10 +13,12 @@ from facade.cli_doctor import doctor
 from facade.cli_explain import explain
 from facade.cli_journal import journal
 from facade.cli_keys import keys
+from facade.cli_keys_access import access
 from facade.cli_replay import replay
 from facade.cli_report import report
 from facade.cli_serve import serve
 from facade.cli_ticks import ticks
+from facade.cli_token import token
 
 app = typer.Typer(
     name="tidegate",
@@ -54,6 +57,7 @@ app.command()(bench)
 app.command()(serve)
 app.command()(doctor)
 app.command()(demo)
+app.command()(token)
 app.command()(status)
 app.command()(halt)
 app.command()(flatten)
@@ -61,4 +65,6 @@ app.command()(release)
 app.add_typer(ticks, name="ticks")
 app.add_typer(report, name="report")
 app.add_typer(journal, name="journal")
+keys.add_typer(access, name="access")
 app.add_typer(keys, name="keys")
+app.add_typer(audit, name="audit")

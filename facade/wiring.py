@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ from adapters.notify.reaching import reach_mail, reach_telegram, reach_webhook
 from adapters.notify.routes import Loudness, QuietHours, Route
 from adapters.notify.telegram import TelegramBot, TelegramChannel
 from adapters.notify.webhook import WebhookChannel
+from adapters.sqlite.audit import SqliteAuditTrail, open_audit, verify_audit
 from adapters.sqlite.chain import Head, parse_head
 from adapters.sqlite.journal import SqliteEpochs, SqliteJournal, open_journal
 from adapters.sqlite.marker import marker_of
@@ -41,6 +42,7 @@ from adapters.tick_files.inspect import Inspection, inspect
 from adapters.tick_files.synthesize import SyntheticFile, synthesize
 from engine.alerting import Alerting
 from engine.alerts import Level
+from engine.audit import AuditHead
 from engine.book_accounts import BookAccount
 from engine.clock import Clock, SteadyClock, SystemClock
 from engine.domain.ids import AccountKey
@@ -87,6 +89,19 @@ class JournalTools:
 def journal_tools() -> JournalTools:
     """The tools for journals."""
     return JournalTools(verify, export, parse_head)
+
+
+@dataclass(frozen=True)
+class AuditTools:
+    """What the `audit` commands and the API do their work with."""
+
+    verify: Callable[..., str | AuditHead]
+    open: Callable[..., AbstractAsyncContextManager[SqliteAuditTrail]]
+
+
+def audit_tools() -> AuditTools:
+    """The tools for the audit trail."""
+    return AuditTools(verify_audit, open_audit)
 
 
 def terminal_keys(settings: Settings) -> KeyDirectory:

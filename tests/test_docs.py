@@ -90,7 +90,8 @@ def wrong_commands(text: str, known: Commands) -> list[str]:
     for line in code_in(text):
         for match in re.finditer(r"\btidegate((?: +[^\s|;&<>`)]+)+)", line):
             words = match.group(1).split()
-            path = " ".join(words[:2]) if " ".join(words[:2]) in known else words[0]
+            starts = [" ".join(words[:count]) for count in (3, 2)]
+            path = next((start for start in starts if start in known), words[0])
             if words[0].startswith("-"):
                 path = ""
             elif not re.fullmatch(r"[a-z]+", words[0]):
