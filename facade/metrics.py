@@ -4,7 +4,8 @@ A registry of its own. Counting and observing cost about a microsecond; the text
 thread. docs/metrics.md describes each metric, and a test holds it to this file.
 """
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
 
 import trio
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
@@ -15,6 +16,8 @@ from engine.desk import Desk, Health
 from engine.domain import records
 from engine.domain.snapshot import Quality, Snapshot
 
+log = logging.getLogger("tidegate.metrics")
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 COUNTERS: Mapping[str, tuple[str, str]] = {
     "mt5_position_sync": ("", "Full reports that terminals sent."),
@@ -22,7 +25,7 @@ COUNTERS: Mapping[str, tuple[str, str]] = {
     "drawdown_guard_triggers": ("", "Breaches of guards with an equity floor."),
     "guard_breaches": ("guard", "Breaches, by the guard's name."),
     "positions_autoclosed": ("reason", "Closing deals of closes decided here, by their reason."),
-    "mt5_connect": ("result", "Terminals that came in (new, resumed) or were refused, by cause."),
+    "mt5_connect": ("result", "Terminals that came in (new, resumed) or were refused."),
     "mt5_reconnects": ("", "Links that ended: each is followed by another, or by an alert."),
     "ticks": ("feed", "Quotes that came, by broker server."),
     "alerts_sent": ("channel", "Alerts a channel accepted."),
@@ -78,6 +81,8 @@ class Metrics:
             registry=self.registry,
         )
         self._labels: dict[str, set[str]] = {}
+        self._sources: list[tuple[str, Callable[[], Mapping[str, int]], dict[str, int]]] = []
+        self._refused_known: dict[str, int] = {}
         self._inbox_depth = 0.0
         self._families: list[Metric] = []
         self.registry.register(self)
@@ -88,13 +93,17 @@ class Metrics:
         """See `Meter.observe`. Of `inbox_depth` the largest since the last scrape is kept."""
         if name == "inbox_depth":
             self._inbox_depth = max(self._inbox_depth, seconds)
-        else:
+        elif name in self._histograms:
             self._histograms[name].observe(seconds)
+        else:
+            self._mistaken(name)
 
     def count(self, name: str, number: int = 1, label: str = "") -> None:
         """See `Meter.count`. A label where the metric has none is left out."""
-        counter = self._counters[name]
-        if COUNTERS[name][0]:
+        counter = self._counters.get(name)
+        if counter is None:
+            self._mistaken(name)
+        elif COUNTERS[name][0]:
             counter.labels(self._bounded(name, label)).inc(number)
         else:
             counter.inc(number)
@@ -104,6 +113,11 @@ class Metrics:
         known = self._bounded("http_requests", route)
         self._requests.labels(known, str(status)).inc()
         self._durations.labels(known).observe(seconds)
+
+    def watch(self, name: str, read: Callable[[], Mapping[str, int]]) -> None:
+        """Counts at each scrape what somebody else counts: by label, from 0, only ever rising."""
+        assert name in COUNTERS, f"no counter {name}"
+        self._sources.append((name, read, {}))
 
     # Records
 
@@ -155,8 +169,13 @@ class Metrics:
             if number % SLICE_ACCOUNTS == 0:
                 await trio.lowlevel.checkpoint()
             snapshots.append(desk.snapshot(key))
+        health = desk.health()
+        for name, read, known in self._sources:
+            self._rise(name, read(), known)
+        refused = {"refused": sum(health.refused.values())}
+        self._rise("mt5_connect", refused, self._refused_known)
         families = [
-            *_of_engine(desk.health()),
+            *_of_engine(health),
             *_of_accounts(snapshots),
             *(_of_each(snapshots) if per_account else ()),
         ]
@@ -170,6 +189,19 @@ class Metrics:
     def collect(self) -> Iterator[Metric]:
         """The aggregates of the last scrape: what the registry asks its collectors for."""
         yield from self._families
+
+    def _rise(self, name: str, counts: Mapping[str, int], known: dict[str, int]) -> None:
+        """Takes totals that somebody else keeps; `known`: what was taken of them before."""
+        for label, number in counts.items():
+            more = number - known.get(label, 0)
+            if more > 0:
+                self.count(name, more, label)
+                known[label] = number
+
+    def _mistaken(self, name: str) -> None:
+        """A name nobody knows ends no guard's turn: it is an error, counted and logged."""
+        self._counters["errors"].inc()
+        log.error("no metric %r", name)
 
     def _bounded(self, name: str, label: str) -> str:
         known = self._labels.setdefault(name, set())

@@ -12,7 +12,7 @@ from engine.desk import FeedHealth, Health
 from engine.domain import records
 from engine.domain.snapshot import Quality
 from facade.health import liveness, readiness, trading_health
-from facade.metrics import LABEL_VALUES, Metrics
+from facade.metrics import COUNTERS, HISTOGRAMS, LABEL_VALUES, Metrics
 from tests.engine.alert_desk import AlertDesk, breach, record, settled
 from tests.facade.metric_names import exposed, full_desk, touched
 from tests.tree import ROOT
@@ -76,6 +76,7 @@ async def test_a_scrape_has_the_sums_of_all_accounts() -> None:
     assert 'accounts{quality="known"} 1.0' in lines
     assert 'accounts{quality="stale"} 0.0' in lines
     assert "mt5_positions_total 2.0" in lines
+    assert 'mt5_connect_total{result="refused"} 3.0' in lines
     assert "closes_in_flight 1.0" in lines
     assert 'quotes_rejected_total{cause="crossed"} 2.0' in lines
     assert 'mt5_refused_total{cause="bad key"} 3.0' in lines
@@ -158,9 +159,32 @@ async def test_requests_are_counted_by_route_and_status() -> None:
     assert 'http_requests_total{route="/x",status="200"} 1.0' in lines
 
 
-def test_an_unknown_name_is_a_mistake_and_not_a_new_metric() -> None:
-    with pytest.raises(KeyError):
-        Metrics().count("no_such_thing")
+async def test_a_name_nobody_knows_is_an_error_and_ends_no_guards_turn() -> None:
+    metrics = Metrics()
+    metrics.count("no_such_thing")
+    metrics.observe("no_such_thing", 1.0)
+    assert "errors_total 2.0" in await lines_of(metrics, AlertDesk())
+
+
+def test_every_name_the_code_measures_by_is_known() -> None:
+    call = re.compile(r"meter\.(count|observe)\(\s*\"(\w+)\"")
+    used = {
+        (found[1], found[2])
+        for path in (ROOT / "engine").rglob("*.py")
+        for found in call.finditer(path.read_text(encoding="utf-8"))
+    }
+    assert used, "the pattern finds nothing"
+    known = {("count", name) for name in COUNTERS} | {("observe", name) for name in HISTOGRAMS}
+    assert used - known - {("observe", "inbox_depth")} == set()
+
+
+async def test_what_others_count_is_taken_at_the_scrape_and_only_once() -> None:
+    metrics, desk = Metrics(), AlertDesk()
+    sent = {"telegram": 2}
+    metrics.watch("alerts_sent", lambda: sent)
+    assert 'alerts_sent_total{channel="telegram"} 2.0' in await lines_of(metrics, desk)
+    sent["telegram"] = 5
+    assert 'alerts_sent_total{channel="telegram"} 5.0' in await lines_of(metrics, desk)
 
 
 # Health
