@@ -14,7 +14,7 @@ import msgspec
 Kind = Literal["request", "command", "denied", "session", "approval", "keys"]
 
 FIELD_CHARACTERS = 300
-DETAIL_CHARACTERS = 20_000
+DETAIL_CHARACTERS = 100_000
 _UNPRINTABLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
@@ -66,7 +66,7 @@ class AuditRow(NamedTuple):
 
 
 class AuditTrail(Protocol):
-    """Keeps entries in order, for good."""
+    """Keeps entries in order, for good; several processes may write to one."""
 
     async def append(self, entry: AuditEntry) -> int:
         """The number of the entry, once it is durable. Long fields are cut, `detail` is not.
@@ -74,6 +74,12 @@ class AuditTrail(Protocol):
         Raises:
             AdapterError: it is not durable; nothing more is kept from here on.
             ValueError: `detail` is longer than `DETAIL_CHARACTERS`.
+        """
+
+    async def append_after(self, entry: AuditEntry, last_number: int) -> int | None:
+        """The same, unless an entry of this kind has come after `last_number`: None, not kept.
+
+        So several processes can decide on what the trail says without deciding it twice.
         """
 
     async def read(

@@ -53,7 +53,7 @@ class Denied(Exception):  # noqa: N818  an answer, not a fault
         """Keeps it.
 
         Args:
-            status: of HTTP: 401, 403, 404 or 429.
+            status: of HTTP: 401, 403, 404, 409, 422 or 429.
             reason: one of a few fixed words, safe to show; never anything the caller sent.
             retry_after_s: of a 429.
             who: the subject, where it is known.

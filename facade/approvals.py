@@ -1,15 +1,17 @@
 """What waits for a second person: proposed by one, approved by another, once, within an hour.
 
-Every step is an entry of the audit trail, durable before it counts, and a restart reads them back:
-what waits is as durable, and as hard to change unseen, as the trail itself. An approval is spent
-by approving it. When the program ends between that and carrying it out, it is not carried out by
-itself later: it is listed as approved, and has to be proposed again.
+Every step is an entry of the audit trail, durable before it counts, and what the trail says is
+what is so: what waits is as durable, and as hard to change unseen, as the trail itself. An approval
+is spent by approving it: several processes may offer it, and only one of them can. When the
+program ends between that and carrying it out, it is not carried out by itself later: it is listed
+as approved, and has to be proposed again.
 """
 
 import secrets
 from collections.abc import Callable
 from typing import Literal
 
+import anyio
 import msgspec
 
 from engine.audit import AuditEntry, AuditTrail
@@ -57,16 +59,19 @@ _CODER = msgspec.json.Decoder(Approval)
 
 
 class Approvals:
-    """Proposes, decides and lists; made by `open_approvals`."""
+    """Proposes, decides and lists, by what the trail says at that moment."""
 
     def __init__(
         self, trail: AuditTrail, now_msc: Callable[[], int], *, lifetime_ms: int = LIFETIME_MS
     ) -> None:
-        """Empty; `open_approvals` reads what there is."""
+        """Reads nothing yet."""
         self._trail = trail
         self._now_msc = now_msc
         self._lifetime_ms = lifetime_ms
         self._all: dict[str, Approval] = {}
+        self._read_to = 0
+        """Number of the trail's last entry that is in it."""
+        self._lock = anyio.Lock()
 
     async def propose(
         self, by: Principal, action: Action, account: str, payload: str, reason: str
@@ -82,27 +87,12 @@ class Approvals:
             raise Denied(403, "role", who=by.subject)
         if len(payload) > PAYLOAD_MAX:
             raise ValueError(f"a payload of {len(payload)} characters, at most {PAYLOAD_MAX}")
-        now_msc = self._now_msc()
-        waiting = [one for one in self._all.values() if self._waits(one)]
-        asked = (by.name, action, account, payload)
-        for one in waiting:
-            if (one.proposed_by, one.action, one.account, one.payload) == asked:
-                return one
-        mine = sum(one.proposed_by == by.name for one in waiting)
-        if len(waiting) >= WAITING_MAX or mine >= WAITING_OF_ONE_MAX:
-            raise Denied(429, "too_many_wait", retry_after_s=60, who=by.subject)
-        made = Approval(
-            approval_id=f"apr_{secrets.token_hex(8)}",
-            action=action,
-            account=account,
-            payload=payload,
-            reason=reason[:300],
-            proposed_by=by.name,
-            proposed_msc=now_msc,
-            expires_msc=now_msc + self._lifetime_ms,
-        )
-        await self._keep(made, by.name, f"propose {action}", "waiting")
-        return made
+        async with self._lock:
+            while True:
+                await self._catch_up()
+                one, is_new = self._proposed(by, action, account, payload, reason)
+                if not is_new or await self._keep(one, by.name, f"propose {action}", "waiting"):
+                    return one
 
     async def approve(self, approval_id: str, by: Principal, scope: AccountScope) -> Approval:
         """Spends it, durably: whoever gets it carries it out, now, and then calls `settle`.
@@ -122,28 +112,58 @@ class Approvals:
 
     async def settle(self, approval_id: str, outcome: str) -> Approval:
         """Notes what came of carrying it out."""
-        one = self._all[approval_id]
-        assert one.state == "approved", one.state
-        settled = msgspec.structs.replace(one, state="done", outcome=outcome[:300])
-        by = one.decided_by or "unknown"
-        await self._keep(settled, by, f"carry out {one.action}", outcome)
-        return settled
+        async with self._lock:
+            while True:
+                await self._catch_up()
+                one = self._all[approval_id]
+                assert one.state == "approved", one.state
+                settled = msgspec.structs.replace(one, state="done", outcome=outcome[:300])
+                by = one.decided_by or "unknown"
+                if await self._keep(settled, by, f"carry out {one.action}", outcome):
+                    return settled
 
-    def visible(self, scope: AccountScope) -> list[Approval]:
+    async def visible(self, scope: AccountScope) -> list[Approval]:
         """Those of these accounts: what waits first, then the newest."""
+        async with self._lock:
+            await self._catch_up()
         mine = [one for one in self._all.values() if scope.named(one.account) is not None]
         return sorted(mine, key=lambda one: (not self._waits(one), -one.proposed_msc))
 
-    def one(self, approval_id: str, scope: AccountScope) -> Approval | None:
+    def _one(self, approval_id: str, scope: AccountScope) -> Approval | None:
         """That of this id; None for a foreign one and for none at all alike."""
         found = self._all.get(approval_id)
         return found if found is not None and scope.named(found.account) is not None else None
 
-    async def restore(self) -> None:
-        """Reads the trail back. What is decided and old is not kept in memory."""
-        after = 0
-        while rows := await self._trail.read(after, _PAGE, "approval"):
-            for after, entry in rows:  # noqa: B007  the last number is where to go on
+    def _proposed(
+        self, by: Principal, action: Action, account: str, payload: str, reason: str
+    ) -> tuple[Approval, bool]:
+        """What is to wait, and whether it does not wait already."""
+        now_msc = self._now_msc()
+        waiting = [one for one in self._all.values() if self._waits(one)]
+        asked = (by.name, action, account, payload)
+        for one in waiting:
+            if (one.proposed_by, one.action, one.account, one.payload) == asked:
+                return one, False
+        mine = sum(one.proposed_by == by.name for one in waiting)
+        if len(waiting) >= WAITING_MAX or mine >= WAITING_OF_ONE_MAX:
+            raise Denied(429, "too_many_wait", retry_after_s=60, who=by.subject)
+        made = Approval(
+            approval_id=f"apr_{secrets.token_hex(8)}",
+            action=action,
+            account=account,
+            payload=payload,
+            reason=reason[:300],
+            proposed_by=by.name,
+            proposed_msc=now_msc,
+            expires_msc=now_msc + self._lifetime_ms,
+        )
+        return made, True
+
+    async def _catch_up(self) -> None:
+        """Reads what has come to the trail, by whomever."""
+        while rows := await self._trail.read(self._read_to, _PAGE, "approval"):
+            for number, entry in rows:
+                self._read_to = number
                 try:
                     one = _CODER.decode(entry.detail)
                 except msgspec.MsgspecError:
@@ -159,7 +179,24 @@ class Approvals:
         state: Literal["approved", "rejected"],
         reason: str,
     ) -> Approval:
-        one = self.one(approval_id, scope)
+        async with self._lock:
+            while True:
+                await self._catch_up()
+                one = self._decidable(approval_id, by, scope, state)
+                decided = msgspec.structs.replace(
+                    one,
+                    state=state,
+                    decided_by=by.name,
+                    decided_msc=self._now_msc(),
+                    decision_reason=reason,
+                )
+                if await self._keep(decided, by.name, f"{state} {one.action}", state):
+                    return decided
+
+    def _decidable(
+        self, approval_id: str, by: Principal, scope: AccountScope, state: State
+    ) -> Approval:
+        one = self._one(approval_id, scope)
         if one is None:
             raise Denied(404, "approval_unknown", who=by.subject)
         if by.role not in APPROVERS[one.action]:
@@ -170,21 +207,10 @@ class Approvals:
         if not self._waits(one):
             expired = one.is_expired(self._now_msc())
             raise Denied(409, "approval_expired" if expired else "approval_decided", who=by.subject)
-        decided = msgspec.structs.replace(
-            one,
-            state=state,
-            decided_by=by.name,
-            decided_msc=self._now_msc(),
-            decision_reason=reason,
-        )
-        await self._keep(decided, by.name, f"{state} {one.action}", state, before=one)
-        return decided
+        return one
 
-    async def _keep(
-        self, one: Approval, by: str, asked: str, outcome: str, before: Approval | None = None
-    ) -> None:
-        """Takes it at once, so that nobody decides it twice meanwhile; undone if not durable."""
-        self._all[one.approval_id] = one
+    async def _keep(self, one: Approval, by: str, asked: str, outcome: str) -> bool:
+        """Whether it is durable; False: another process was first, so look again."""
         entry = AuditEntry(
             time_msc=self._now_msc(),
             by=by,
@@ -195,15 +221,13 @@ class Approvals:
             reason=one.decision_reason or one.reason,
             detail=msgspec.json.encode(one).decode(),
         )
-        try:
-            await self._trail.append(entry)
-        except BaseException:
-            if before is not None:
-                self._all[one.approval_id] = before
-            elif one.state == "waiting":
-                del self._all[one.approval_id]
-            raise
+        number = await self._trail.append_after(entry, self._read_to)
+        if number is None:
+            return False
+        self._read_to = number
+        self._all[one.approval_id] = one
         self._forget()
+        return True
 
     def _waits(self, one: Approval) -> bool:
         return one.state == "waiting" and self._now_msc() < one.expires_msc
@@ -215,12 +239,3 @@ class Approvals:
                 return
             del self._all[name]
             spare -= 1
-
-
-async def open_approvals(
-    trail: AuditTrail, now_msc: Callable[[], int], *, lifetime_ms: int = LIFETIME_MS
-) -> Approvals:
-    """What waits according to the trail."""
-    made = Approvals(trail, now_msc, lifetime_ms=lifetime_ms)
-    await made.restore()
-    return made

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-import trio
+import anyio.lowlevel
 
 from engine.audit import EMPTY, AuditEntry, AuditHead, AuditRow, Kind, decode_entry, next_row
 
@@ -15,22 +15,32 @@ class MemoryAuditTrail:
 
     async def append(self, entry: AuditEntry) -> int:
         """See `AuditTrail.append`."""
-        await trio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
         row = next_row(self._head(), entry)
         self.rows.append(row)
+        return row.number
+
+    async def append_after(self, entry: AuditEntry, last_number: int) -> int | None:
+        """See `AuditTrail.append_after`."""
+        if any(row.kind == entry.kind for row in self.rows[last_number:]):
+            await anyio.lowlevel.checkpoint()
+            return None
+        row = next_row(self._head(), entry)
+        self.rows.append(row)
+        await anyio.lowlevel.cancel_shielded_checkpoint()
         return row.number
 
     async def read(
         self, after_number: int, limit: int, kind: Kind | None = None
     ) -> Sequence[tuple[int, AuditEntry]]:
         """See `AuditTrail.read`."""
-        await trio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
         wanted = [one for one in self.rows[after_number:] if kind is None or one.kind == kind]
         return [(one.number, decode_entry(one.body)) for one in wanted[:limit]]
 
     async def head(self) -> AuditHead:
         """See `AuditTrail.head`."""
-        await trio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
         return self._head()
 
     def _head(self) -> AuditHead:

@@ -1,18 +1,20 @@
 """The durable audit trail: a small SQLite database of its own, beside the journal.
 
-Its own, so that a flood of refused requests never makes an account wait for the journal's disk.
-Entries that wait together share a commit. Facts of SQLite's settings are in `schema.py`.
+Its own, so that a flood of refused requests never makes an account wait for the journal's disk,
+and so that the API's own processes can write to it: each commit reads the head and adds to it
+under SQLite's write lock. Entries that wait together share a commit. Facts of SQLite's settings
+are in `schema.py`.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+import anyio
+import anyio.to_thread
 import apsw
-import trio
 
-from adapters.sqlite.marker import owned
 from adapters.sqlite.schema import refuse_old_sqlite
 from engine.audit import (
     EMPTY,
@@ -44,10 +46,12 @@ CREATE INDEX audit_kind ON audit (kind, number);
 class _Waiting:
     """An entry and its caller."""
 
-    def __init__(self, entry: AuditEntry) -> None:
+    def __init__(self, entry: AuditEntry, last_number: int | None) -> None:
+        self.last_number = last_number
         self.kind: str = entry.kind
         self.body = encode_entry(entry)
-        self.number = 0
+        self.number: int | None = None
+        """None: not kept."""
         self.is_taken = False
         self.error: AdapterError | None = None
 
@@ -55,21 +59,28 @@ class _Waiting:
 class SqliteAuditTrail:
     """`AuditTrail` in a database; made by `open_audit`. One thread at a time touches it."""
 
-    def __init__(self, connection: apsw.Connection, head: AuditHead, waiting_max: int) -> None:
+    def __init__(self, connection: apsw.Connection, waiting_max: int) -> None:
         self._connection = connection
-        self._head = head
-        self._lock = trio.Lock()
-        self._room = trio.Semaphore(waiting_max)
+        self._lock = anyio.Lock()
+        self._room = anyio.Semaphore(waiting_max)
         self._queue: list[_Waiting] = []
         self.failure: str | None = None
         """Why nothing more is kept; None while it works."""
 
     async def append(self, entry: AuditEntry) -> int:
         """See `AuditTrail.append`. One that was begun is waited for even when cancelled."""
-        waiting = _Waiting(entry)
+        number = await self._append(_Waiting(entry, None))
+        assert number is not None
+        return number
+
+    async def append_after(self, entry: AuditEntry, last_number: int) -> int | None:
+        """See `AuditTrail.append_after`."""
+        return await self._append(_Waiting(entry, last_number))
+
+    async def _append(self, waiting: _Waiting) -> int | None:
         async with self._room:
             self._queue.append(waiting)
-            with trio.CancelScope(shield=True):
+            with anyio.CancelScope(shield=True):
                 async with self._lock:
                     while not waiting.is_taken:
                         await self._keep_next()
@@ -101,8 +112,8 @@ class SqliteAuditTrail:
 
     async def head(self) -> AuditHead:
         """See `AuditTrail.head`."""
-        await trio.lowlevel.checkpoint()
-        return self._head
+        async with self._lock:
+            return await self._run(lambda: _head_of(self._connection))
 
     async def _run(self, work: Callable[[], T]) -> T:
         """Does it in a thread. After the first error of the disk nothing is kept any more."""
@@ -110,24 +121,41 @@ class SqliteAuditTrail:
             raise AdapterError(self.failure, system="audit", retry=False)
         try:
             # The default of `run_sync` waits for the thread also when it is cancelled.
-            return await trio.to_thread.run_sync(work)
-        except apsw.FullError as error:
-            raise AdapterError("no space: not kept", system="audit", retry=True) from error
+            return await anyio.to_thread.run_sync(work)
+        except (apsw.FullError, apsw.BusyError) as error:
+            cause = f"not kept: {error}"
+            raise AdapterError(cause, system="audit", retry=True) from error
         except apsw.Error as error:
             self.failure = f"{type(error).__name__}: {error}"
             raise AdapterError(self.failure, system="audit", retry=False) from error
 
     def _keep(self, batch: Sequence[_Waiting]) -> None:
-        rows, head = [], self._head
-        for one in batch:
-            number = head.number + 1
-            head = AuditHead(number, row_hash(head.hash, number, one.kind, one.body))
-            rows.append((number, one.kind, one.body, head.hash))
-        with self._connection:
-            self._connection.executemany("INSERT INTO audit VALUES (?, ?, ?, ?)", rows)
-        self._head = head
-        for one, row in zip(batch, rows, strict=True):
-            one.number = row[0]
+        numbers: list[int | None] = []
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            head = _head_of(self._connection)
+            for one in batch:
+                if one.last_number is not None and self._newest(one.kind) > one.last_number:
+                    numbers.append(None)
+                    continue
+                number = head.number + 1
+                head = AuditHead(number, row_hash(head.hash, number, one.kind, one.body))
+                row = (number, one.kind, one.body, head.hash)
+                self._connection.execute("INSERT INTO audit VALUES (?, ?, ?, ?)", row)
+                numbers.append(number)
+            self._connection.execute("COMMIT")
+        except BaseException:
+            with suppress(apsw.Error):
+                self._connection.execute("ROLLBACK")
+            raise
+        for one, kept in zip(batch, numbers, strict=True):
+            one.number = kept
+
+    def _newest(self, kind: str) -> int:
+        query = "SELECT coalesce(max(number), 0) FROM audit WHERE kind = ?"
+        found: Any = self._connection.execute(query, (kind,)).fetchall()
+        newest: int = found[0][0]
+        return newest
 
 
 @asynccontextmanager
@@ -135,26 +163,24 @@ async def open_audit(path: Path, *, waiting_max: int = 1024) -> AsyncIterator[Sq
     """The trail in this file, made (mode 0600) if it is not there.
 
     Args:
-        path: the database; `-wal`, `-shm` and `.lock` lie beside it. This process's alone, except
-            for readers.
+        path: the database; `-wal` and `-shm` lie beside it. Other processes may have it open too.
         waiting_max: so many callers may wait for the disk before further ones wait for room.
 
     Raises:
-        UserError: another process has it open; it is no audit trail; SQLite is too old.
+        UserError: it is no audit trail; SQLite is too old.
         AdapterError: the disk.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with owned(path):
-        try:
-            path.touch(mode=0o600, exist_ok=True)
-            connection = _connect(path)
-        except (apsw.Error, OSError) as error:
-            cause = f"cannot open {path}: {error}"
-            raise AdapterError(cause, system="audit", retry=False) from error
-        try:
-            yield SqliteAuditTrail(connection, _head_of(connection), waiting_max)
-        finally:
-            connection.close()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600, exist_ok=True)
+        connection = _connect(path)
+    except (apsw.Error, OSError) as error:
+        cause = f"cannot open {path}: {error}"
+        raise AdapterError(cause, system="audit", retry=False) from error
+    try:
+        yield SqliteAuditTrail(connection, waiting_max)
+    finally:
+        connection.close()
 
 
 def _head_of(connection: apsw.Connection) -> AuditHead:
@@ -197,10 +223,12 @@ def _connect(path: Path) -> apsw.Connection:
     connection = apsw.Connection(str(path))
     try:
         connection.set_busy_timeout(5000)
-        if connection.pragma("application_id") == 0 and not connection.pragma("schema_version"):
-            with connection:
+        if _is_blank(connection):
+            connection.execute("BEGIN IMMEDIATE")  # another process may make it at this moment
+            if _is_blank(connection):
                 connection.execute(_TABLES)
                 connection.pragma("application_id", APPLICATION_ID)
+            connection.execute("COMMIT")
         _refuse_foreign(connection, path)
         for setting in ("journal_mode = WAL", "synchronous = FULL", "trusted_schema = OFF"):
             connection.execute(f"PRAGMA {setting}").fetchall()
@@ -208,6 +236,10 @@ def _connect(path: Path) -> apsw.Connection:
         connection.close()
         raise
     return connection
+
+
+def _is_blank(connection: apsw.Connection) -> bool:
+    return not connection.pragma("application_id") and not connection.pragma("schema_version")
 
 
 def _refuse_foreign(connection: apsw.Connection, path: Path) -> None:

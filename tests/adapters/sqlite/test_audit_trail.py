@@ -1,6 +1,7 @@
 from pathlib import Path
 from random import Random
 
+import anyio
 import apsw
 import pytest
 import trio
@@ -138,12 +139,41 @@ async def test_changes_in_the_file_are_seen(tmp_path: Path) -> None:
         assert words in found
 
 
-async def test_a_trail_has_one_owner_and_is_told_from_other_files(tmp_path: Path) -> None:
-    path = tmp_path / "audit.db"
-    async with open_audit(path):
-        with pytest.raises(UserError, match="another engine"):
-            async with open_audit(path):
-                pass
+async def test_two_writers_make_one_chain_and_decide_nothing_twice(tmp_path: Path) -> None:
+    path, won = tmp_path / "audit.db", list[int]()
+
+    async def write(trail: AuditTrail) -> None:
+        for number in range(1, 40):
+            await trail.append(entry(1))
+            last = (await trail.read(0, 1000, "approval"))[-1:]
+            seen = last[0][0] if last else 0
+            if await trail.append_after(entry(5), seen) is not None:
+                won.append(number)
+
+    async with open_audit(path) as one, open_audit(path) as two:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(write, one)
+            nursery.start_soon(write, two)
+        head = await one.head()
+        assert head == await two.head()
+        assert head.number == 78 + len(won)
+        newest = (await one.read(0, 1000, "approval"))[-1][0]
+        assert await two.append_after(entry(5), newest - 1) is None
+        assert await two.append_after(entry(5), newest) == head.number + 1
+    found = verify_audit(path, head)
+    assert isinstance(found, AuditHead)
+    assert found.number == head.number + 1
+
+
+def test_it_works_under_asyncio_too(tmp_path: Path) -> None:
+    async def keep() -> AuditHead:
+        async with open_audit(tmp_path / "audit.db") as trail:
+            return await filled(trail, 3)
+
+    assert anyio.run(keep, backend="asyncio").number == 3
+
+
+async def test_a_trail_is_told_from_other_files(tmp_path: Path) -> None:
     other = tmp_path / "other.db"
     connection = apsw.Connection(str(other))
     connection.execute("CREATE TABLE t (x)")
@@ -164,7 +194,6 @@ async def test_after_an_error_of_the_disk_nothing_more_is_kept(tmp_path: Path) -
             with pytest.raises(AdapterError):
                 await trail.append(entry(2))
         assert trail.failure is not None
-        assert (await trail.head()).number == 1
 
 
 async def test_fields_are_bounded_and_print_on_one_line() -> None:
