@@ -258,6 +258,9 @@ def test_scopes_follow_the_desk_and_its_tenants(desk: AccessDesk) -> None:
     keys.append(FOREIGN)
     assert scopes.of(every).keys() == DESK
     assert scopes.of(every).is_every
+    keys[0] = OWN._replace(login=7)  # another book behind the same number of accounts
+    assert scopes.of(every).keys() == (OWN._replace(login=7), *DESK[1:])
+    keys[0] = OWN
     north = desk.verifier.verify(desk.saying(accounts=..., tenant="north"))
     assert scopes.of(north).keys() == DESK[:2]
     nobody = desk.verifier.verify(desk.saying(accounts=..., tenant="gone"))

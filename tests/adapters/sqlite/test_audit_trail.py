@@ -56,6 +56,13 @@ async def test_both_trails_keep_the_same_rows(tmp_path: Path) -> None:
     assert (tmp_path / "audit.db").stat().st_mode & 0o077 == 0
 
 
+async def test_what_is_kept_is_on_the_disk_before_it_is_answered(tmp_path: Path) -> None:
+    full = 2
+    async with open_audit(tmp_path / "audit.db") as trail:
+        assert trail._connection.pragma("synchronous") == full
+        assert trail._connection.pragma("journal_mode") == "wal"
+
+
 async def test_many_at_once_are_all_kept_in_one_chain(tmp_path: Path) -> None:
     numbers: list[int] = []
 
