@@ -4,13 +4,10 @@ One history a feed, in memory: after a restart it begins again, and what nobody 
 never zero. What it needs of whoever drives a feed (`router.Router`, `actor.Actor`):
 
 - `before_walk()` and `after_walk(part)` around each `feed.walk`, before anything is put;
-- `valued(key, time_msc, mark)` by an actor for each tick it steps while its account is held: the
-  kernel leaves those out, because the account may change between them. Without it held spans
-  are gaps;
 - `balance(key, time_msc, balance)` once at the start, and at every step that changed it.
 
-A change of what is held counts from the next tick on. An account that leaves in mid-bucket keeps
-what it had; whoever gets its slot begins anew.
+A change of what is held counts from the next tick after it was put. An account that leaves in
+mid-bucket keeps what it had; whoever gets its slot begins anew.
 
 Memory: 32 bytes an account and row, 2,164 rows in all: 69 MB for 1,000 accounts once every level
 is full. Pages are touched as rows come. Balance: its last 4,096 changes.
@@ -19,8 +16,7 @@ is full. Pages are touched as rows come. Balance: its last 4,096 changes.
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -114,30 +110,12 @@ class _Level:
         return [(start, row) for start, row in found if row[FIRST] == row[FIRST]]
 
 
-@dataclass(slots=True)
-class _Told:
-    """Marks of one second that an actor told."""
-
-    second_msc: int
-    first: float
-    lowest: float
-    highest: float
-    last: float
-
-
 def _fold(row: Floats, more: Floats) -> None:
     """Takes later marks into a row, of one account or of all; NaN: none."""
     row[..., FIRST] = np.where(np.isnan(row[..., FIRST]), more[..., FIRST], row[..., FIRST])
     row[..., LOWEST] = np.fmin(row[..., LOWEST], more[..., LOWEST])
     row[..., HIGHEST] = np.fmax(row[..., HIGHEST], more[..., HIGHEST])
     row[..., LAST] = np.where(np.isnan(more[..., LAST]), row[..., LAST], more[..., LAST])
-
-
-def _columns_of(told: Iterable[tuple[int, _Told]]) -> tuple[Int64s, Floats]:
-    """Places, and rows of what actors told."""
-    some = list(told)
-    rows = [(one.first, one.lowest, one.highest, one.last) for _, one in some]
-    return np.array([place for place, _ in some], np.int64), np.array(rows)
 
 
 class EquityHistory:
@@ -155,11 +133,8 @@ class EquityHistory:
         ]
         self._owners: dict[int, int] = {}
         """The accounts of slots as of the last look, by place."""
-        self._slots: dict[int, int] = {}
         self._seated: Int64s = np.empty((0, 2), np.int64)
         """(accounts, 2): slot and place."""
-        self._told: dict[int, _Told] = {}
-        """What actors told of the going second, by place."""
         self._seatings = -1
         self._second_msc = self._began_msc = -1
 
@@ -171,7 +146,6 @@ class EquityHistory:
                 if self._by_slot.get(slot) != place:
                     self._keep(place, self._extremes.pick(slot))
             self._owners = dict(self._by_slot)
-            self._slots = {place: slot for slot, place in self._owners.items()}
             self._seated = np.array(list(self._owners.items()), np.int64).reshape(-1, 2)
         self._extremes.begin()
 
@@ -191,16 +165,6 @@ class EquityHistory:
                 for level in self._levels.values():
                     level.row_of(second_msc, make=True)
             self._extremes.take(start, stop)
-
-    def valued(self, key: AccountKey, time_msc: int, mark: float) -> None:
-        """An actor valued its held account on a tick; in the order of its ticks, perhaps late."""
-        place, second_msc = self._places[key], time_msc // 1000 * 1000
-        slot = self._slots.get(place)
-        if slot is not None:
-            seen = self._extremes.pick(slot)
-            if seen[FIRST] == seen[FIRST]:  # what the kernel had of it before comes first
-                self._tell(place, self._second_msc, *seen.tolist())
-        self._tell(place, second_msc, mark, mark, mark, mark)
 
     def balance(self, key: AccountKey, time_msc: int, balance: float) -> None:
         """The account's balance from now on, in major units."""
@@ -283,11 +247,6 @@ class EquityHistory:
 
     def _settle(self) -> None:
         """Takes what is known of the going second into all levels."""
-        if self._told:
-            told = sorted(self._told.items(), key=lambda item: item[1].second_msc)
-            self._told.clear()
-            for second_msc, some in groupby(told, key=lambda item: item[1].second_msc):
-                self._fold_all(second_msc, *_columns_of(some))
         closed = self._extremes.close_bucket()
         if self._second_msc >= 0 and len(self._seated):
             within = self._seated[self._seated[:, 0] < len(closed)]
@@ -304,29 +263,7 @@ class EquityHistory:
     def _keep(self, place: int, more: Floats) -> None:
         """What an account that left its slot had of the going second."""
         if more[FIRST] == more[FIRST]:
-            self._flush(place)
             self._fold_at(place, self._second_msc, more)
-
-    def _tell(
-        self, place: int, second_msc: int, first: float, low: float, high: float, last: float
-    ) -> None:
-        """Later marks of one second and account, kept until the second is settled."""
-        told = self._told.get(place)
-        if told is not None and told.second_msc != second_msc:
-            self._flush(place)
-            told = None
-        if told is None:
-            self._told[place] = _Told(second_msc, first, low, high, last)
-            return
-        told.lowest = min(told.lowest, low)
-        told.highest = max(told.highest, high)
-        told.last = last
-
-    def _flush(self, place: int) -> None:
-        told = self._told.pop(place, None)
-        if told is not None:
-            more = np.array((told.first, told.lowest, told.highest, told.last))
-            self._fold_at(place, told.second_msc, more)
 
     def _fold_at(self, place: int, time_msc: int, more: Floats) -> None:
         for level in self._levels.values():

@@ -1,18 +1,24 @@
 """The internal socket's frames: a length of four bytes, then that much MessagePack. Pure.
 
 A request is `[id, call, arguments]`, an answer `[id, outcome, value]` with outcome `ok`, `refused`
-or `error`. What was subscribed to comes as `[0, "event" | "missed" | "snapshot", value]`: ids of
-requests begin at 1. Answers come in the order of their requests; requests need not wait for them.
+(by the domain), `missing` (no such account), `denied` (not for this client) or `error`. What was
+subscribed to comes as `[0, "event" | "missed" | "snapshot", value]`: ids of requests begin at 1.
+Requests need not wait for answers. Those of reads from memory come in the order asked; whatever
+waits for a disk comes when it is there, in order for each account.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-MOST_BYTES = 1 << 20
-"""Of one frame."""
-VERSION = 1
+REQUEST_BYTES = 1 << 20
+"""The most of a frame to the engine."""
+ANSWER_BYTES = 16 << 20
+"""The most of a frame from it."""
+GET_MANY = 1000
+"""Accounts in one request."""
+VERSION = 2
 _HEAD = 4
 
 _encoder = msgspec.msgpack.Encoder()
@@ -46,6 +52,16 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
         return msgspec.msgpack.decode(self.value, type=shape)
 
 
+class Shown(msgspec.Struct, frozen=True, array_like=True):
+    """A snapshot pushed: `[server, login, steps, ticks, snapshot]`."""
+
+    server: str
+    login: int
+    steps: int
+    ticks: int
+    packed: msgspec.Raw
+
+
 _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 
@@ -61,6 +77,17 @@ def pack_raw(number: int, word: str, value: bytes) -> bytes:
     return (len(head) + len(value)).to_bytes(_HEAD, "big") + head + value
 
 
+def pack_shown(server: str, login: int, steps: int, ticks: int, packed: bytes) -> bytes:
+    """A snapshot pushed, framed."""
+    head = b"".join(map(_encoder.encode, (server, login, steps, ticks)))
+    return pack_raw(0, "snapshot", b"\x95" + head + packed)
+
+
+def list_of(bodies: Sequence[bytes]) -> bytes:
+    """MessagePack of a list whose members are MessagePack already."""
+    return b"\xdd" + len(bodies).to_bytes(4, "big") + b"".join(bodies)
+
+
 def framed(body: bytes) -> bytes:
     """The body with its length before it."""
     return len(body).to_bytes(_HEAD, "big") + body
@@ -69,7 +96,7 @@ def framed(body: bytes) -> bytes:
 class Frames:
     """Bytes in, frames out, however they are cut."""
 
-    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._waiting = bytearray()
 

@@ -20,6 +20,8 @@ from engine.domain.units import minor
 from engine.domain.valuation import Quotes, missing_quote, profit_minor
 
 DEALS_KEPT = 1024
+MONEY = 0
+"""Among the positions that settle: money that no deal explains yet. No position has this number."""
 _DUST_LOTS = 1e-9
 _OUT, _INOUT, _OUT_BY = 1, 2, 3
 _BUY, _SELL = 0, 1
@@ -64,12 +66,16 @@ def _book_trade(draft: Draft, deal: DealReport, deal_msc: int) -> None:
     position = state.position(deal.position_id)
     if position is None:
         return
+    held = live.holding(deal.position_id)
+    is_told = held is not None and 0 < deal.time_msc <= held.time_update_msc
     left_lots = position.volume_lots - deal.volume
-    if deal.entry == _INOUT or left_lots <= _DUST_LOTS:
+    if is_told:
+        pass  # the position's own record came first: the volume is off it already
+    elif deal.entry == _INOUT or left_lots <= _DUST_LOTS:
         holding.drop(draft, deal.position_id)
     else:
         holding.shrink(draft, position, left_lots)
-    if deal.entry == _INOUT:
+    if deal.entry == _INOUT and not is_told:
         # The other side is open under the same identifier: its record follows.
         set_live(draft, settling=(*live_of(draft).settling, deal.position_id))
         driving.ask_report(draft, "a netting reversal")
@@ -78,7 +84,7 @@ def _book_trade(draft: Draft, deal: DealReport, deal_msc: int) -> None:
         position_id=deal.position_id,
         symbol=position.symbol,
         side=position.side.value,
-        volume_lots=min(deal.volume, position.volume_lots),
+        volume_lots=deal.volume,
         open_price=position.open_price,
         close_price=deal.price,
         profit=state.spec.major(minor(deal.profit, state.spec.digits)),
@@ -97,9 +103,25 @@ def _closed_by(live: Live, deal: DealReport) -> str:
 
 def _move_balance(draft: Draft, amount_minor: int, at_msc: int) -> None:
     state, live = draft.state, live_of(draft)
-    draft.state = replace(state, balance_minor=state.balance_minor + amount_minor, untested=True)
+    if not _is_believed_already(state, live, amount_minor):
+        balance = state.balance_minor + amount_minor
+        draft.state = replace(state, balance_minor=balance, untested=True)
     if amount_minor:
         set_live(draft, deals=(*live.deals, (at_msc, amount_minor))[-DEALS_KEPT:])
+
+
+def _is_believed_already(state: AccountState, live: Live, amount_minor: int) -> bool:
+    """Whether a late deal is in the balance that was believed without it.
+
+    The ledger has the deal by now: where that brought it nearer to what the broker last said, and
+    that is what we hold, the broker's figure has had it all along.
+    """
+    if live.broker is None:
+        return False
+    told = minor(live.broker.balance, state.spec.digits)
+    after = live.book.ledger.balance_minor
+    is_nearer = abs(after - told) < abs(after - amount_minor - told)
+    return state.balance_minor == told and is_nearer
 
 
 def _count_for_objectives(draft: Draft, gained_minor: int) -> None:
@@ -115,20 +137,33 @@ def _count_for_objectives(draft: Draft, gained_minor: int) -> None:
     )
 
 
-def believe_balance(draft: Draft, balance: float, credit: float) -> None:
-    """Takes the broker's balance where deals explain it, or where reports in a row insist."""
+def believe_balance(draft: Draft, balance: float, credit: float, *, moved: bool) -> None:
+    """Takes the broker's balance where deals explain it, or where reports in a row insist.
+
+    Args:
+        moved: what is held changed with it. Then what is not explained must be the price of that:
+            no valuation is right until a deal or the next report says so.
+    """
     state, book = draft.state, live_of(draft).book
     if not book.ledger.is_anchored:
         return
     rows = {row.finding.subject: row for row in book.rows if row.kind is Kind.BALANCE_RESIDUAL}
     digits = state.spec.digits
     new = state
+    doubted = False
     for subject, told in (("balance", balance), ("credit", credit)):
         row, told_minor = rows.get(subject), minor(told, digits)
-        believed = row is None or row.state is State.CONFIRMED
-        if believed and getattr(new, f"{subject}_minor") != told_minor:
+        if row is not None and row.state is not State.CONFIRMED:
+            doubted = True
+        elif getattr(new, f"{subject}_minor") != told_minor:
             new = replace(new, **{f"{subject}_minor": told_minor}, untested=True)
     draft.state = new
+    settling = tuple(one for one in live_of(draft).settling if one != MONEY)
+    if doubted and (moved or MONEY in live_of(draft).settling):
+        settling = (*settling, MONEY)
+    elif MONEY in live_of(draft).settling:
+        draft.state = replace(draft.state, untested=True)
+    set_live(draft, settling=settling)
 
 
 def expected_profit(state: AccountState, deal: DealReport, quotes: Quotes) -> int | None:
@@ -138,5 +173,4 @@ def expected_profit(state: AccountState, deal: DealReport, quotes: Quotes) -> in
         return None
     if missing_quote(state.spec.market, (position,), quotes) is not None:
         return None
-    lots = min(deal.volume, position.volume_lots)
-    return profit_minor(state.spec.market, position, quotes, lots, deal.price)
+    return profit_minor(state.spec.market, position, quotes, deal.volume, deal.price)

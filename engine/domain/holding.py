@@ -12,6 +12,7 @@ from engine.domain.reports import FullReport, PositionReport
 from engine.domain.units import minor
 
 _BUY = 0
+_DUST_LOTS = 1e-9
 
 
 def hold(draft: Draft, report: FullReport, gmt_offset_s: int) -> None:
@@ -46,6 +47,11 @@ def put(draft: Draft, told: PositionReport, gmt_offset_s: int) -> None:
         )
     draft.state = replace(state, positions=positions, untested=True)
     set_live(draft, holdings=holdings)
+    before = live.holding(number)
+    if before is not None and told.volume < before.volume - _DUST_LOTS:
+        # Less of it, and no deal has said so: what that paid is in no balance yet.
+        set_live(draft, settling=(*live_of(draft).settling, number))
+        driving.ask_report(draft, "a position shrank without a deal")
 
 
 def drop(draft: Draft, position_id: int) -> None:
@@ -72,7 +78,7 @@ def _position(
 
 def _lasting(told: PositionReport) -> PositionReport:
     """The record without what the market moves: equal as long as nothing happened to it."""
-    return replace(told, profit=0.0, time_update_msc=0)
+    return replace(told, profit=0.0)
 
 
 def say_opened(draft: Draft, told: PositionReport) -> None:

@@ -64,7 +64,7 @@ def on_report(draft: Draft, event: ReportCame) -> None:
         if again:  # the clock asks from here: a query that fails at once is not hammered
             draft.effects = [e for e in draft.effects if not isinstance(e, AskReport)]
         return
-    before = {one.identifier for one in live.holdings}
+    before = {one.identifier: one.volume for one in live.holdings}
     holding.hold(draft, report, event.gmt_offset_s)
     set_live(
         draft,
@@ -77,7 +77,10 @@ def on_report(draft: Draft, event: ReportCame) -> None:
     if not draft.state.opened:
         _open(draft, report)
     _compare(draft, Sighting(at_msc=draft.time_msc, report=report), event.quotes)
-    booking.believe_balance(draft, report.account.balance, report.account.credit)
+    after = {one.identifier: one.volume for one in report.positions}
+    booking.believe_balance(
+        draft, report.account.balance, report.account.credit, moved=before != after
+    )
     new = [one for one in report.positions if one.identifier not in before]
     for position in new:
         holding.say_opened(draft, position)
@@ -114,7 +117,7 @@ def on_heartbeat(draft: Draft, event: HeartbeatCame) -> None:
     set_live(draft, broker=told, broker_msc=draft.time_msc)
     _compare(draft, Sighting(at_msc=draft.time_msc, beat=beat), event.quotes)
     was = (draft.state.balance_minor, draft.state.credit_minor)
-    booking.believe_balance(draft, beat.balance, beat.credit)
+    booking.believe_balance(draft, beat.balance, beat.credit, moved=False)
     if (draft.state.balance_minor, draft.state.credit_minor) != was or draft.state.untested:
         _judge(draft, event.quotes)
     _corroborate(draft, event.quotes)

@@ -4,14 +4,16 @@ The kernel settles most batches without looking at single ticks, so the extremes
 of their own, after each walk and over the same columns. A batch whose bounds lie within what the
 bucket has seen already costs one look at its last tick.
 
-Who is held when a walk begins (its actor steps every tick) is left out here: the actor says its own
-marks. Nobody's exposures may change inside of a walk, as nobody's do where actors run between two.
+An account that is held (its actor is told every tick, of which it may miss some) is marked here on
+what was last put: its actor puts anew within milliseconds. One that was never put has no mark at
+all. Nobody's exposures may change inside of a walk, as nobody's do where actors run between two.
 """
 
 import numpy as np
 
 from engine.domain.watch import NEVER_MSC
 from engine.marking.columns import (
+    EXPOSURES,
     FIXED,
     FLAGS,
     PLAIN_TERMS,
@@ -30,7 +32,8 @@ from engine.marking.ticks import Floats, Int64s
 from engine.marking.walk import least_and_largest, take_marks
 
 HELD_MSC = -NEVER_MSC
-"""The wake time of an account that is told of every tick (`seats.ALWAYS_MSC`)."""
+"""The wake time of an account that is told of every tick (`seats.ALWAYS_MSC`): with nothing held
+and nothing owned it is one that was never put."""
 FIRST, LOWEST, HIGHEST, LAST = range(4)
 FEW = 16
 """Ticks up to which they are looked at one by one."""
@@ -56,7 +59,7 @@ def _fold(
     columns: Columns,
     prices: Prices,
     slots: int,
-    held: Int64s,
+    bare_slots: Int64s,
     start: int,
     stop: int,
     marks: Floats,
@@ -64,11 +67,11 @@ def _fold(
 ) -> None:
     """Take the ticks from `start` to `stop` of the batch into `bucket` (slots, 4).
 
-    `held` is not zero for those left out; `marks` is room for `SMALL` of them.
+    `bare_slots` is not zero for those left out; `marks` is room for `SMALL` of them.
     """
     whole = len(prices.spans) - 1
     for slot in range(slots):
-        if columns.whole[slot, FLAGS] == 0 or held[slot] != 0:
+        if columns.whole[slot, FLAGS] == 0 or bare_slots[slot] != 0:
             continue
         lowest, highest = bucket[slot, LOWEST], bucket[slot, HIGHEST]
         if not lowest <= highest:  # NaN: the bucket's first tick of this account
@@ -115,26 +118,29 @@ class Extremes:
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
-        self._held = np.zeros(0, np.int64)
+        self._bare = np.zeros(0, np.int64)
         self._bucket: Floats = np.full((0, 4), np.nan)
         self._marks = aligned((SMALL,))
 
     def begin(self) -> None:
-        """A walk begins: whoever is held now values the ticks itself."""
+        """A walk begins: who was admitted and never put since is left out of it."""
         columns, _, slots = self._feed.laid_out
-        self._held = (columns.whole[:slots, WAKE_AT_MSC] == HELD_MSC).astype(np.int64)
+        whole = columns.whole[:slots]
+        held = whole[:, WAKE_AT_MSC] == HELD_MSC
+        empty = (whole[:, EXPOSURES] == 0) & (columns.reals[:slots, FIXED] == 0.0)
+        self._bare = (held & empty).astype(np.int64)
 
     def take(self, start: int, stop: int) -> None:
         """Takes the ticks from offset `start` to `stop` of the batch that was walked last."""
         if start >= stop:
             return
         columns, prices, _ = self._feed.laid_out
-        slots = len(self._held)  # a slot that came during the walk is nobody's before the next
+        slots = len(self._bare)  # a slot that came during the walk is nobody's before the next
         if slots > len(self._bucket):
             wider = np.full((2 * slots, 4), np.nan)
             wider[: len(self._bucket)] = self._bucket
             self._bucket = wider
-        _fold(columns, prices, slots, self._held, start, stop, self._marks, self._bucket)
+        _fold(columns, prices, slots, self._bare, start, stop, self._marks, self._bucket)
 
     def pick(self, slot: int) -> Floats:
         """(4,): what the open bucket has of one slot, which then begins anew; NaN: nothing."""

@@ -8,9 +8,10 @@ from trio import testing
 from engine.domain import records
 from engine.domain.close_orders import State
 from engine.recovery import replayed
-from tests.simulation.whole_world import World
+from tests.simulation.whole_world import SLACK_MINOR, World
 
 _EXPERT = 3
+NEAR_MS = 2_000
 
 
 def run_world(seed: int, *, calm: bool = False) -> tuple[World, list[str]]:
@@ -30,6 +31,7 @@ def run_world(seed: int, *, calm: bool = False) -> tuple[World, list[str]]:
     wrong += _beliefs(world)
     wrong += _history(world)
     wrong += _closes(world)
+    wrong += _verdicts(world)
     return world, wrong
 
 
@@ -96,4 +98,24 @@ def _closes(world: World) -> list[str]:
         for deal in world.server.accounts[spec.key.login].deals:
             if deal.reason == _EXPERT and deal.entry in (0, 2):
                 wrong.append(f"{spec.key}: the engine's deal {deal.ticket} opened something")
+    return wrong
+
+
+def _verdicts(world: World) -> list[str]:
+    """No breach missed for long, and none of which the broker's own books know nothing."""
+    wrong = [
+        f"{key}: below {floor} unseen: {equity}" for key, _, equity, floor in world.seen.missed
+    ]
+    for spec in world.specs:
+        seen = world.seen.equities.get(spec.key, [])
+        for record in world.journal._kept.get(spec.key, []):
+            if not isinstance(record, records.GuardBreach):
+                continue
+            near = [
+                equity
+                for at_msc, equity in seen
+                if record.time_msc - NEAR_MS <= at_msc <= record.time_msc + NEAR_MS
+            ]
+            if near and min(near) > round(record.floor * 100) + SLACK_MINOR:
+                wrong.append(f"{spec.key}: breach at {record.equity}, the broker has {min(near)}")
     return wrong

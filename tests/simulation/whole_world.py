@@ -34,6 +34,7 @@ from engine.clock import SteadyClock, VirtualClock
 from engine.domain.account import AccountSpec, MarginMode
 from engine.domain.beliefs import Terms
 from engine.domain.close_orders import Terms as CloseTerms
+from engine.domain.failsafe import failsafe_floor
 from engine.domain.ids import AccountKey
 from engine.domain.positions import Side
 from engine.domain.records import Record
@@ -48,6 +49,9 @@ from tests.live.live_house import DEPOSIT, SERVER, spec_of, trailing
 LOGINS = (1, 2, 3, 4)
 SYMBOLS = {"EURUSD": (1.1000, 0.0001), "XAUUSD": (1950.0, 0.30), "USDJPY": (150.0, 0.01)}
 STRATEGY = 77
+SLACK_MINOR = 100
+"""A dollar: what a quote on its way may make."""
+LATE_MS = 1500
 TROUBLE_S, CALM_S = 240.0, 90.0
 """Virtual seconds: with faults, then without, so that everything can settle."""
 MESSY = {
@@ -155,6 +159,11 @@ class Seen:
     published: list[Record] = field(default_factory=list)
     crashes: int = 0
     lives: int = 0
+    equities: dict[AccountKey, list[tuple[int, int]]] = field(default_factory=dict)
+    """The broker's own, after every quote: (UTC ms, minor units)."""
+    below_since: dict[AccountKey, int] = field(default_factory=dict)
+    missed: list[tuple[AccountKey, int, int, float]] = field(default_factory=list)
+    """Accounts that were below their floor for long, in sight of the engine, without a breach."""
 
 
 class World:
@@ -223,7 +232,11 @@ class World:
 
     def _add_terminal(self, house: BrokerHouse, login: int) -> None:
         settings = TerminalSettings(
-            host="sim", port=1, tls=None, request_s=1.0, first_pause_s=(0.2, 0.5)  # type: ignore[arg-type]
+            host="sim",
+            port=1,
+            tls=None,
+            request_s=1.0,
+            first_pause_s=(0.2, 0.5),  # type: ignore[arg-type]
         )
         made = SimTerminal(self.server, login, KEY, house.clock, settings, IntentTable())
         made.world = self
@@ -270,14 +283,17 @@ class World:
         link.gateway = gateway
         async with trio.open_nursery() as nursery:
             self._links = nursery
+            nursery.start_soon(self._end_with, nursery)
             await nursery.start(engine.run)
             nursery.start_soon(self._listen, engine)
             for feed in engine.feeds:
                 gateway.want_symbols(feed, engine.symbols_of(feed))
             self.engine, self.gateway = engine, gateway
-            await self._died.wait()
-            self.engine = self.gateway = None
-            nursery.cancel_scope.cancel()
+
+    async def _end_with(self, nursery: trio.Nursery) -> None:
+        await self._died.wait()
+        self.engine = self.gateway = None
+        nursery.cancel_scope.cancel()
 
     async def crash(self, life: int) -> None:
         """Ends this life of the engine: whoever calls never goes on."""
@@ -320,6 +336,31 @@ class World:
             size = 0.0012 if self.random.random() < 0.02 else 0.00012
             self.prices[symbol] *= 1.0 + self.random.gauss(0.0, size)
             self._quote(symbol)
+            self._watch()
+
+    def _watch(self) -> None:
+        """An independent eye: the broker's own equity against what the engine does about it."""
+        now_msc = self.clock.wall_msc()
+        for spec in self.specs:
+            key = spec.key
+            equity = self.server.accounts[key.login].equity_minor()
+            self.seen.equities.setdefault(key, []).append((now_msc, equity))
+            if self.engine is None or self.engine._actor(key).crashed:
+                self.seen.below_since.pop(key, None)
+                continue
+            state = self.engine._actor(key).state
+            live = state.live
+            assert live is not None
+            floor = failsafe_floor(state)
+            ours = {p.position_id: p.volume_lots for p in state.positions}
+            theirs = {p.position_id: p.volume_lots for p in self.server.accounts[key.login].held()}
+            sees = live.is_current and state.known and ours == theirs
+            if not sees or floor is None or not floor or equity >= round(floor * 100) - SLACK_MINOR:
+                self.seen.below_since.pop(key, None)
+                continue
+            since = self.seen.below_since.setdefault(key, now_msc)
+            if now_msc - since > LATE_MS:
+                self.seen.missed.append((key, now_msc, equity, floor))
 
     async def _trade(self) -> None:
         """People and strategies: they open, close, leave orders, pay in."""
@@ -335,9 +376,7 @@ class World:
             magic = self.random.choice((0, STRATEGY))
             held = account.held()
             if draw < 0.55 and self.trades:
-                request = Request(
-                    kind=Kind.DEAL, symbol=symbol, side=side, lots=lots, magic=magic
-                )
+                request = Request(kind=Kind.DEAL, symbol=symbol, side=side, lots=lots, magic=magic)
                 self.server.execute_now(login, request, now_msc)
             elif draw < 0.75 and held:
                 position = self.random.choice(held)
