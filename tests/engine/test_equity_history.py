@@ -111,17 +111,15 @@ def test_an_account_that_takes_anothers_slot_in_mid_bucket_gets_nothing_of_it() 
     assert house.ohlc(1) == [(0, 2000.0, 2000.0, 2000.0, 2000.0)]
 
 
-def test_held_ticks_are_the_actors_and_fall_between_what_the_kernel_saw() -> None:
+def test_a_held_account_is_marked_on_what_was_last_put() -> None:
     house = House()
     slot = house.add(0, holding(1.0))
     house.walk((10, 5.0))
     house.feed.put(slot, replace(holding(1.0), wake_at_msc=HELD_MSC))
-    house.walk((20, 9.0), (1500, 9.0))
-    house.history.valued(KEYS[0], START_MSC + 20, 8.0)
-    house.history.valued(KEYS[0], START_MSC + 1500, 1.0)
-    house.feed.put(slot, holding(1.0))
-    house.walk((1600, 4.0))
-    assert house.ohlc() == [(0, 5.0, 8.0, 5.0, 8.0), (1000, 1.0, 4.0, 1.0, 4.0)]
+    house.walk((20, 9.0), (30, 8.0))
+    house.feed.put(slot, holding(2.0))
+    house.walk((40, 4.0))
+    assert house.ohlc() == [(0, 5.0, 9.0, 5.0, 8.0)]
 
 
 def test_the_balance_of_a_bucket_is_what_it_was_at_its_start_and_all_it_became() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from engine.domain.quotes import Quote
-from engine.domain.watch import Watch
+from engine.domain.watch import Marks, Watch
 from engine.marking.extremes import HELD_MSC, Extremes
 from engine.marking.feed import Feed
 from engine.marking.reference import mark_of
@@ -78,13 +78,11 @@ def test_buckets_have_the_twins_extremes_to_the_last_bit(seed: int, sizes: list[
         part = world.path.part(at, min(at + sizes[turn % len(sizes)], len(world.path)))
         at, turn = at + len(part), turn + 1
         extremes.begin()
-        before = set(held)
         held |= walk(feed, part, random, watches)
         cut = random.randrange(len(part) + 1)
-        valued = {slot: watch for slot, watch in watches.items() if slot not in before}
         for start, stop in ((0, cut), (cut, len(part))):
             extremes.take(start, stop)
-            twin.take(part, valued, start, stop)
+            twin.take(part, watches, start, stop)
             if random.random() < 0.3:
                 assert rows_of(extremes.close_bucket()) == twin.rows
                 twin.rows.clear()
@@ -106,12 +104,20 @@ def test_buckets_have_the_twins_extremes_to_the_last_bit(seed: int, sizes: list[
     assert rows_of(extremes.close_bucket()) == twin.rows
 
 
-def test_an_account_that_is_never_valued_has_no_row_and_no_zero() -> None:
+def test_an_account_that_was_never_put_has_no_row_and_no_zero() -> None:
     world = world_of(1)
     feed = Feed(SYMBOLS)
     extremes = Extremes(feed)
     list(feed.walk(world.path.part(0, 5)))
-    slot = feed.add(replace(watch_of(Random(1), world), wake_at_msc=HELD_MSC))
+    bare = Watch(
+        base=0.0,
+        exposures=(),
+        lines=(),
+        marks=Marks(trackers=(0.0,)),
+        rounding_bound=0.0,
+        wake_at_msc=HELD_MSC,
+    )
+    slot = feed.add(bare)
     extremes.begin()
     for wake in feed.walk(world.path.part(5, 30)):
         assert wake.slot == slot
