@@ -4,8 +4,8 @@ One history a feed, in memory: after a restart it begins again, and what nobody 
 never zero. What it needs of whoever drives a feed (`router.Router`, `actor.Actor`):
 
 - `before_walk()` and `after_walk(part)` around each `feed.walk`, before anything is put;
-- `balance(key, time_msc, balance)` at the start and whenever it may have changed: said late, it counts
-  from then.
+- `balance(key, time_msc, balance)` at the start and whenever it may have changed: said
+  late, it counts from then.
 
 A change of what is held counts from the next tick after it was put. An account that leaves in
 mid-bucket keeps what it had; whoever gets its slot begins anew.
