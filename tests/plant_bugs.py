@@ -71,17 +71,16 @@ BUGS = (
     ),
     Bug(
         name="the peak moved position by position, before netting",
-        file="engine/domain/step.py",
-        old="""    mark = mark_of(state, event.quotes)
-    draft.state = replace(
+        file="engine/domain/valuing.py",
+        old="""    draft.state = replace(
         state,
         known=True,
-        marks=advance(state.marks, mark, event.time_msc),
+        marks=advance(state.marks, mark_of(state, quotes), draft.time_msc),
 """,
         new="""    marks = state.marks
     for held in range(len(state.positions) + 1):
         part = replace(state, positions=state.positions[:held])
-        marks = advance(marks, mark_of(part, event.quotes), event.time_msc)
+        marks = advance(marks, mark_of(part, quotes), draft.time_msc)
     draft.state = replace(
         state,
         known=True,

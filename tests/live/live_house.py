@@ -137,12 +137,6 @@ async def live_house(
     """An engine over these accounts and linked terminals of 10,000 USD at the broker."""
     journal = journal or MemoryJournal()
     clock = SteadyClock(SystemClock())
-    keys: dict[AccountKey, tuple[Any, ...]] = {}
-
-    class Ring:
-        def keys_of(self, account: AccountKey) -> Sequence[Any]:
-            return keys.get(account, ())
-
     link: Any = _Late()
     accounts = [
         LiveAccount(
@@ -164,19 +158,11 @@ async def live_house(
         clock,
         settings=engine_settings,
     )
-    gateway = Gateway(
-        engine.sink,
-        Ring(),
-        MemoryEpochs(),
-        clock,
-        GatewaySettings(heartbeat_ms=heartbeat_ms, silence_s=silence_s),
-    )
+    limits = GatewaySettings(heartbeat_ms=heartbeat_ms, silence_s=silence_s)
+    gateway = Gateway(engine.sink, _Ring(specs), MemoryEpochs(), clock, limits)
     link.gateway = gateway
     if server is None:
-        server = TradeServer([Symbol(instrument=i) for i in INSTRUMENTS], settings)
-        for spec in specs:
-            terms_ = BrokerTerms(key=spec.key, margin_mode=spec.margin_mode)
-            server.open_account(terms_, DEPOSIT, clock.wall_msc())
+        server = _server(specs, settings, clock.wall_msc())
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
         for feed in engine.feeds:
@@ -184,18 +170,7 @@ async def live_house(
         addresses = await nursery.start(gateway.serve, contexts()[0], "127.0.0.1", 0)
         own = BrokerHouse(server, SystemClock())
         for spec in specs:
-            keys[spec.key] = (KEY,)
-            own.add_terminal(
-                spec.key.login,
-                KEY,
-                TerminalSettings(
-                    host="127.0.0.1",
-                    port=addresses[0][1],
-                    tls=contexts()[1],
-                    request_s=0.3,
-                    first_pause_s=(0.01, 0.02),
-                ),
-            )
+            _add_terminal(own, spec.key.login, addresses[0][1])
         for name, (bid, ask) in PRICES.items():
             server.quote(name, bid, ask, clock.wall_msc())
         house = LiveHouse(engine, gateway, own)
@@ -208,6 +183,35 @@ async def live_house(
                 broker.cancel()
                 await engine.stop()
             nursery.cancel_scope.cancel()
+
+
+class _Ring:
+    """The keys of the accounts that are guarded."""
+
+    def __init__(self, specs: Sequence[AccountSpec]) -> None:
+        self._keys = {spec.key for spec in specs}
+
+    def keys_of(self, account: AccountKey) -> Sequence[Any]:
+        return (KEY,) if account in self._keys else ()
+
+
+def _server(specs: Sequence[AccountSpec], settings: ServerSettings, now_msc: int) -> TradeServer:
+    server = TradeServer([Symbol(instrument=i) for i in INSTRUMENTS], settings)
+    for spec in specs:
+        terms = BrokerTerms(key=spec.key, margin_mode=spec.margin_mode)
+        server.open_account(terms, DEPOSIT, now_msc)
+    return server
+
+
+def _add_terminal(own: BrokerHouse, login: int, port: int) -> None:
+    settings = TerminalSettings(
+        host="127.0.0.1",
+        port=port,
+        tls=contexts()[1],
+        request_s=0.3,
+        first_pause_s=(0.01, 0.02),
+    )
+    own.add_terminal(login, KEY, settings)
 
 
 class _Late:

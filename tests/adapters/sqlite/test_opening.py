@@ -46,7 +46,7 @@ async def test_a_journal_opened_again_goes_on_where_it_was(tmp_path: Path) -> No
         await journal.append(KEYS[0], [halted(3)])
         await journal.append(KEYS[1], [halted(1, KEYS[1])])
         assert await journal.read(KEYS[0], 1, 9) == (halted(2), halted(3))
-    assert verify(path, head).fault is None
+    assert verify(path, [head]).fault is None
 
 
 async def test_a_journal_of_a_newer_version_is_refused(tmp_path: Path) -> None:

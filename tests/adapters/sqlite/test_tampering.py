@@ -129,7 +129,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, Head]:
     """The content of a whole journal, and its head."""
     path = tmp_path_factory.mktemp("sound") / "journal.db"
     head = filled(path)
-    found = verify(path, head)
+    found = verify(path, [head])
     assert (found.fault, found.records, found.accounts) == (None, head.number, len(KEYS))
     assert parse_head(found.head) == head
     return path.read_bytes(), head
@@ -152,7 +152,7 @@ def test_rows_left_as_they_are_are_whole(sound: tuple[bytes, Head], tmp_path: Pa
     path = tmp_path / "journal.db"
     path.write_bytes(sound[0])
     rewrite(path, lambda rows: rows)
-    assert verify(path, sound[1]).fault is None
+    assert verify(path, [sound[1]]).fault is None
 
 
 def test_the_first_bad_row_is_named(sound: tuple[bytes, Head], tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_a_chain_made_anew_is_found_by_a_head_kept_elsewhere(
     connection.execute("UPDATE head SET number = ?, hash = ?", (len(made), made[-1][4]))
     connection.close()
     assert verify(path).fault is None, "nothing in the file itself can show this"
-    assert verify(path, sound[1]).fault is not None
+    assert verify(path, [sound[1]]).fault is not None
 
 
 def test_a_damaged_page_is_found_and_export_says_so(
