@@ -170,6 +170,7 @@ class Actor:
         self._on_settled = on_settled
         self._agenda: deque[_Job] = deque()
         self._number = self._index = 0
+        self._heard_ns = self._decided_ns = 0
         self._seen = Seen(0, None, {})
 
     @property
@@ -293,6 +294,7 @@ class Actor:
         if self.sentry.passes(told, quotes):
             return []
         self._number, self._index = told.number, told.index
+        self._heard_ns = told.heard_ns
         tick = event.tick if isinstance(event, QuoteMarked | MarketFound) else None
         self._seen = Seen(event.time_msc, tick, quotes)
         if isinstance(event, Opened):
@@ -391,10 +393,24 @@ class Actor:
             if todo and isinstance(todo[0], _Store):
                 self.entries += 1
                 self.kept_trackers = state.marks.trackers
+            if records:
+                self._decided(hands, by_tick=isinstance(taken, QuoteMarked))
             for effect in done.effects:
                 if isinstance(effect, SendCommand):
                     hands.terminals.command(self.key, effect.command)
+                    hands.meter.observe("decision_to_wire", self._since_s(self._decided_ns))
         return todo
+
+    def _decided(self, hands: Hands, *, by_tick: bool) -> None:
+        """Measures how long a decision took, and from where the rest counts."""
+        self._decided_ns = hands.clock.monotonic_ns()
+        if by_tick:
+            hands.meter.observe("tick_to_decision", self._since_s(self._heard_ns))
+        hands.meter.observe("inbox_depth", len(self.inbox))
+
+    def _since_s(self, ns: int) -> float:
+        assert self._hands is not None, "a replay measures nothing"
+        return (self._hands.clock.monotonic_ns() - ns) / 1e9 if ns else 0.0
 
     def _take(
         self,
@@ -432,8 +448,10 @@ class Actor:
                 raise
             except Exception as error:
                 raise JournalError(f"{self.key}: records may not be durable") from error
-        if self._hands is not None and records:
-            self._hands.tap.publish(self.key, records)
+        hands = self._hands
+        if hands is not None and records:
+            hands.meter.observe("decision_to_durable", self._since_s(self._decided_ns))
+            hands.tap.publish(self.key, records)
 
 
 def _quotes(event: Event) -> dict[str, Quote]:

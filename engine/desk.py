@@ -14,6 +14,7 @@ from engine.domain.commands import Command, Refused
 from engine.domain.ids import AccountKey
 from engine.domain.records import Record
 from engine.domain.snapshot import Snapshot
+from engine.equity_history import Bucket
 from engine.tap import Listener
 
 
@@ -105,6 +106,18 @@ class Desk(Protocol):
 
     async def command(self, key: AccountKey, command: Command) -> Taken | Refused:
         """What came of it, once that is durable.
+
+        Raises:
+            KeyError: there is no such account.
+        """
+
+    def equity(
+        self, key: AccountKey, bucket_s: int, from_msc: int, to_msc: int
+    ) -> Sequence[Bucket]:
+        """Equity and balance over time, oldest first; a span nobody valued has no bucket.
+
+        Args:
+            bucket_s: one of `equity_history.LEVELS`.
 
         Raises:
             KeyError: there is no such account.

@@ -40,6 +40,8 @@ class Told:
     """The first since the account was held: the kernel's marks are the account's."""
     conflated: int = 0
     """Ticks that were waiting before this one and gave way to it."""
+    heard_ns: int = 0
+    """When the last ticks before it came, monotonic."""
 
 
 class Reply:

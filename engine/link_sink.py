@@ -83,6 +83,7 @@ class LiveSink:
         """See `LinkSink.reported`."""
         self._meter.count("mt5_position_sync")
         age_ms = (self._clock.monotonic_ns() - sent.asked_ns) // 1_000_000
+        self._meter.observe("reconciliation_latency", age_ms / 1000.0)
         event = ReportCame(
             time_msc=0,
             report=report,

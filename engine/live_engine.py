@@ -34,6 +34,7 @@ from engine.domain.link_events import (
 from engine.domain.market_guards import AnyMarketGuard
 from engine.domain.records import Record
 from engine.domain.snapshot import Snapshot
+from engine.equity_history import Bucket, EquityHistory
 from engine.errors import JournalFullError
 from engine.intake import Intake
 from engine.link import Receipt
@@ -83,6 +84,7 @@ class _Server:
     supervisor: Supervisor
     board: Board
     intake: Intake
+    history: EquityHistory
     leader: AccountKey | None = None
 
 
@@ -200,7 +202,9 @@ class LiveEngine:
             self._clock,
             None if on_batch is None else (lambda batch: on_batch(name, batch)),
         )
-        server = _Server(name, supervisor, board, intake)
+        history = EquityHistory([a.key for a in own], feed, supervisor.seats.by_slot)
+        supervisor.router.history = history
+        server = _Server(name, supervisor, board, intake, history)
         self._by_key.update((account.key, server) for account in own)
         return server
 
@@ -289,7 +293,11 @@ class LiveEngine:
             for server in self._servers.values():
                 await server.intake.pass_time()
                 await server.supervisor.router.wake_unknown(self._clock.wall_msc())
+                now_msc = self._clock.wall_msc()
                 for actor in server.supervisor.actors:
+                    if actor.state.opened:
+                        balance = actor.state.spec.major(actor.state.balance_minor)
+                        server.history.balance(actor.key, now_msc, balance)
                     risen = zip(actor.marks.trackers, actor.kept_trackers, strict=False)
                     if any(now > kept for now, kept in risen):
                         server.supervisor.note_nowait(actor.key, MarksNoted(time_msc=0))
@@ -416,6 +424,12 @@ class LiveEngine:
             return done
         names = tuple(e.intent_id for e in done.effects if isinstance(e, KeepClose))
         return Taken(done.state.seq, names)
+
+    def equity(
+        self, key: AccountKey, bucket_s: int, from_msc: int, to_msc: int
+    ) -> Sequence[Bucket]:
+        """See `Desk.equity`."""
+        return self._by_key[key].history.buckets(key, bucket_s, from_msc, to_msc)
 
     async def ask_report(self, key: AccountKey) -> bool:
         """See `Desk.ask_report`."""

@@ -25,6 +25,7 @@ from engine.domain.quotes import Quote
 from engine.domain.records import Tick
 from engine.domain.valuation import missing_quote
 from engine.domain.watch import NEVER_MSC
+from engine.equity_history import EquityHistory
 from engine.inbox import Told
 from engine.market_pieces import Found
 from engine.marking.ticks import TickBatch
@@ -44,6 +45,8 @@ class Router:
         """Walked so far: the feed's version."""
         self.is_open = False
         self.is_closed = False
+        self.history: EquityHistory | None = None
+        """Hears of every walk, where equity over time is wanted."""
         self._feed = feed
         self._seats = seats
         self._actors = actors
@@ -54,6 +57,7 @@ class Router:
         self._unseen: set[int] = set()
         self._unknown_due_msc = NEVER_MSC
         self._heard_ns: dict[str, int] = {}
+        self._last_heard_ns = 0
         self._number = 0
         self._index = 0
         self._time_msc = 0
@@ -148,6 +152,8 @@ class Router:
         return stop
 
     def _walk(self, part: TickBatch) -> None:
+        if self.history is not None:
+            self.history.before_walk()
         for wake in self._feed.walk(part):
             actor = self._actors[self._seats.by_slot[wake.slot]]
             seat = actor.seat
@@ -159,6 +165,8 @@ class Router:
             self._tell(actor, Told(QuoteMarked(wake.time_msc, tick, quotes), 0, 0, marks, begins))
         self._index = part.first_index + len(part)
         self._time_msc = int(part.time_msc[-1])
+        if self.history is not None:
+            self.history.after_walk(part)
 
     def _try_unknown(self, ahead: TickBatch) -> None:
         """Tells the accounts not yet known of a tick of a symbol that had no quote before it."""
@@ -215,6 +223,7 @@ class Router:
     def _tell(self, actor: Actor, told: Told) -> None:
         self._number += 1
         told.number = self._number
+        told.heard_ns = self._last_heard_ns
         told.index = self._index
         actor.seat.expect()
         actor.inbox.tell(told)
@@ -230,6 +239,6 @@ class Router:
         )
 
     def _hear(self, batch: TickBatch) -> None:
-        now_ns = self._clock.monotonic_ns()
+        now_ns = self._last_heard_ns = self._clock.monotonic_ns()
         for row in np.unique(batch.symbol).tolist():
             self._heard_ns[batch.symbols[row]] = now_ns

@@ -65,11 +65,11 @@ class Supervisor:
         entries: kept of each account so far, by place; none unless given.
         """
         self.feed = feed
-        self._seats = Seats(feed)
+        self.seats = Seats(feed)
         self.actors = tuple(
             Actor(
                 state,
-                Seat(self._seats, place, symbols_needed(state.spec.market, state.positions)),
+                Seat(self.seats, place, symbols_needed(state.spec.market, state.positions)),
                 Inbox(conflates=conflates, tick_limit=tick_limit, urgent_limit=urgent_limit),
                 journal,
                 outbox,
@@ -82,7 +82,7 @@ class Supervisor:
         """By place: the order of the accounts given."""
         self.by_key = {actor.key: actor for actor in self.actors}
         assert len(self.by_key) == len(self.actors), "two accounts have one name"
-        self.router = Router(feed, self._seats, self.actors, clock)
+        self.router = Router(feed, self.seats, self.actors, clock)
         self.is_stopping = False
         self._on_crash = on_crash
         self._scope = trio.CancelScope()
@@ -153,15 +153,15 @@ class Supervisor:
 
     async def settle(self) -> None:
         """Returns when no actor has anything to do."""
-        await self._seats.all_resting()
+        await self.seats.all_resting()
 
     async def stop(self, deadline_s: float = SETTLE_S) -> Stopped:
         """Refuses commands and ticks from here on, lets actors finish, then ends `run`."""
         self.is_stopping = True
         self.router.close()
         with trio.move_on_after(deadline_s):
-            await self._seats.all_resting()
-        parked = tuple(self.actors[place].key for place in sorted(self._seats.busy))
+            await self.seats.all_resting()
+        parked = tuple(self.actors[place].key for place in sorted(self.seats.busy))
         self._scope.cancel()
         return Stopped(parked)
 
