@@ -16,7 +16,6 @@ from engine.desk import Desk
 from engine.domain.commands import Adopt
 from facade.demo_screen import Screen
 from facade.demo_world import World, make_world
-from facade.internal_socket import InternalSocket
 
 DRAWS_A_SECOND = 4
 
@@ -50,7 +49,8 @@ def demo(
 
 async def _run(world: World, seconds: float | None) -> None:
     from facade.settings import read_settings
-    from facade.wiring import certificates_of, open_floor, terminal_keys
+    from facade.wiring import certificates_of, terminal_keys
+    from facade.wiring_floor import open_floor
 
     settings = read_settings(world.settings)
     certificates_of(settings)
@@ -76,7 +76,7 @@ async def _run(world: World, seconds: float | None) -> None:
             )
         try:
             async with trio.open_nursery() as nursery:
-                await nursery.start(InternalSocket(floor.engine, settings.socket).serve)
+                await nursery.start(internal_socket_of(settings, floor.engine).serve)
                 nursery.start_soon(_listen, floor.engine, screen)
                 nursery.start_soon(_adopt_what_was_there, floor.engine)
                 nursery.start_soon(_draw, console, screen)

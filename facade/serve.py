@@ -8,10 +8,10 @@ import trio
 
 from engine.domain.ids import AccountKey
 from facade import systemd
-from facade.internal_socket import InternalSocket
+from facade.internal_setup import internal_socket_of
 from facade.settings import Settings
 from facade.watchdog import Watchdog
-from facade.wiring import Floor, open_floor
+from facade.wiring_floor import Floor, open_floor
 
 log = structlog.get_logger("tidegate.serve")
 
@@ -43,7 +43,7 @@ async def serve(
             )
             systemd.notify("READY=1", f"STATUS=guarding {health.accounts} accounts")
             async with trio.open_nursery() as beside:
-                await beside.start(InternalSocket(floor.engine, settings.socket).serve)
+                await beside.start(internal_socket_of(settings, floor.engine).serve)
                 beside.start_soon(systemd.keep_alive, lambda: floor.engine.health().is_ready)
                 if on_open is not None:
                     beside.start_soon(on_open, floor)
