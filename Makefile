@@ -2,14 +2,14 @@
 # and hashed requirements, with whatever package index the machine's pip is set up to use.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format perf soak lock clean
+.PHONY: help demo replay test check format perf soak lock clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
 PY := $(VENV)/bin/python
 RUN_READY := $(VENV)/ready-run
 TEST_READY := $(VENV)/ready-test
-DEMO := out/demo
+DEMO := out/replay
 SYMBOLS := EURUSD GBPUSD USDJPY XAUUSD
 SEED := 36
 DAYS := 2
@@ -47,7 +47,10 @@ $(RUN_READY): requirements/run.txt pyproject.toml | $(PY)
 $(TEST_READY): requirements/test.txt requirements/run.txt pyproject.toml | $(PY)
 	$(call build_environment,requirements/test.txt,$(RUN_READY) $@)
 
-demo: $(RUN_READY) ## Replay a synthetic sample through a dozen accounts; leaves a report
+demo: $(RUN_READY) ## Engine, simulated broker and terminals over the real link, live; Ctrl-C stops
+	@$(PY) -m facade demo
+
+replay: $(RUN_READY) ## Replay a synthetic sample through a dozen accounts; leaves a report
 	@mkdir -p $(DEMO)
 	@$(PY) -m facade ticks synthesize --out $(DEMO) --seed $(SEED) --days $(DAYS) \
 	  --symbols $(SYMBOLS)
