@@ -111,7 +111,7 @@ class Desk(Protocol):
             KeyError: there is no such account.
         """
 
-    def equity(
+    async def equity(
         self, key: AccountKey, bucket_s: int, from_msc: int, to_msc: int
     ) -> Sequence[Bucket]:
         """Equity and balance over time, oldest first; a span nobody valued has no bucket.

@@ -425,10 +425,11 @@ class LiveEngine:
         names = tuple(e.intent_id for e in done.effects if isinstance(e, KeepClose))
         return Taken(done.state.seq, names)
 
-    def equity(
+    async def equity(
         self, key: AccountKey, bucket_s: int, from_msc: int, to_msc: int
     ) -> Sequence[Bucket]:
         """See `Desk.equity`."""
+        await trio.lowlevel.checkpoint()
         return self._by_key[key].history.buckets(key, bucket_s, from_msc, to_msc)
 
     async def ask_report(self, key: AccountKey) -> bool:

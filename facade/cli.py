@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from facade.cli_acts import flatten, halt, release, status
+from facade.cli_acts import flatten, halt, release
 from facade.cli_audit import audit
 from facade.cli_bench import bench
 from facade.cli_check import check
@@ -17,6 +17,7 @@ from facade.cli_keys_access import access
 from facade.cli_replay import replay
 from facade.cli_report import report
 from facade.cli_serve import serve
+from facade.cli_status import status
 from facade.cli_ticks import ticks
 from facade.cli_token import token
 

@@ -1,71 +1,31 @@
-"""`tidegate status`, `halt`, `flatten`, `release`: a running engine from the shell."""
+"""`tidegate halt`, `flatten`, `release`: commands to a running engine from the shell.
 
-import getpass
-import time
-from collections.abc import Callable
+The engine says who asked: the user at the other end of its socket, whatever this program says.
+"""
+
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import orjson
 import typer
-from rich.console import Console
 
 from engine.client.blocking import Client
-from engine.domain.commands import Command, Flatten, Halt, Refused, Release
+from engine.desk import Taken
+from engine.domain.commands import Flatten, Halt, Refused, Release
 from engine.domain.ids import AccountKey
-from engine.domain.severity import Severity, severity_of, sort_key
-from engine.domain.snapshot import Snapshot
-from engine.errors import UserError
+from engine.errors import AdapterError, UserError
 from facade.cli_keys import account_of
-from facade.demo_screen import counts_line, table_of
+from facade.cli_status import Config, Socket, socket_of
+from facade.options import AsJson
 
-FOUND = 1
-ALL_AT_ONCE = 500
+REFUSED = 1
 
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", help="The settings of the engine; its socket is found by them."),
-]
-Socket = Annotated[
-    Path | None,
-    typer.Option("--socket", envvar="TIDEGATE_SOCKET", help="The engine's internal socket."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 One = Annotated[str | None, typer.Argument(metavar="SERVER/LOGIN", help="The account; or --all.")]
 Everyone = Annotated[bool, typer.Option("--all", help="Every account.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Ask nothing.")]
-
-
-def status(
-    config: Config = None,
-    socket: Socket = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Draw it anew each second.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Say how a running engine and its accounts are, the most urgent first."""
-    console = Console()
-    with Client(_socket_of(config, socket)) as client:
-        while True:
-            health = client.health()
-            snapshots = sorted(_all(client), key=sort_key)
-            if as_json:
-                typer.echo(orjson.dumps(_plain(client, snapshots)).decode())
-                return
-            if watch:
-                console.clear()
-            said = "guarding" if health.is_ready else health.reason
-            console.print(
-                f"{said} · {health.linked} of {health.accounts} terminals linked"
-                f" · terminals link to {health.listening}",
-                highlight=False,
-            )
-            console.print(counts_line(snapshots))
-            console.print(table_of(snapshots))
-            if not watch:
-                return
-            time.sleep(1.0)
 
 
 def halt(
@@ -74,9 +34,13 @@ def halt(
     reason: Reason = "",
     config: Config = None,
     socket: Socket = None,
+    as_json: AsJson = False,
 ) -> None:
     """Take no new risk on an account, or on all of them. Positions stay."""
-    _act(account, everyone, config, socket, lambda by: Halt(0, by, reason), yes=True)
+    _exactly_one(account, everyone=everyone)
+    with Client(socket_of(config, socket)) as client:
+        keys = client.keys() if account is None else [account_of(account)]
+        _give(client, keys, Halt(0, "", reason), as_json=as_json)
 
 
 def flatten(
@@ -86,101 +50,104 @@ def flatten(
     config: Config = None,
     socket: Socket = None,
     yes: Yes = False,
+    as_json: AsJson = False,
 ) -> None:
     """Cancel every pending order and close every position; a reason is required."""
+    _exactly_one(account, everyone=everyone)
     if not reason.strip():
         raise UserError("a flatten needs a reason", help="--reason TEXT")
-    _act(account, everyone, config, socket, lambda by: Flatten(0, by, reason), yes=yes)
+    with Client(socket_of(config, socket)) as client:
+        keys = client.keys() if account is None else [account_of(account)]
+        if not yes:
+            held = sum(len(one.positions) for one in client.snapshots(keys))
+            word = "FLATTEN ALL" if everyone else str(keys[0])
+            typed = typer.prompt(f"{held} positions will be closed. Type `{word}`", err=True)
+            if typed.strip() != word:
+                raise UserError("nothing was done: that was not typed")
+        _give(client, keys, Flatten(0, "", reason), as_json=as_json)
 
 
 def release(
     account: Annotated[str, typer.Argument(metavar="SERVER/LOGIN", help="The account.")],
-    cause: Annotated[str, typer.Option("--cause", help="What halted it: the guard's name.")],
-    reason: Reason,
-    second: Annotated[
-        str, typer.Option("--second", help="Who else agreed: a breach is released by two.")
+    cause: Annotated[
+        str, typer.Option("--cause", help="What halted it: a guard's name, or who asked.")
     ],
+    reason: Reason = "",
+    second: Annotated[
+        Path | None,
+        typer.Option(
+            "--second",
+            metavar="FILE",
+            envvar="TIDEGATE_SECOND",
+            help="File with a fresh token of the other person; - reads it from the input.",
+        ),
+    ] = None,
     config: Config = None,
     socket: Socket = None,
+    as_json: AsJson = False,
 ) -> None:
-    """End a halt and its latch. Two people must agree, and both are named."""
-    user = getpass.getuser()
+    """End a halt and its latch. What a guard began is ended by two people."""
     if not reason.strip():
         raise UserError("a release needs a reason", help="--reason TEXT")
-    if not second.strip() or second.strip() == user:
-        raise UserError("the second person must be another one", help="--second NAME")
-    by = f"shell:{user}+{second.strip()}"
-    with Client(_socket_of(config, socket)) as client:
-        key = account_of(account)
-        if _say(key, client.command(key, Release(0, by, cause, reason))):
-            raise typer.Exit(FOUND)
+    token = _token_in(second)
+    key = account_of(account)
+    with Client(socket_of(config, socket)) as client:
+        try:
+            done = client.command(key, Release(0, "", cause, reason), token)
+        except (AdapterError, KeyError) as error:
+            raise _not_done(error) from None
+        _say([key], [done], as_json=as_json)
 
 
-def _act(
-    account: str | None,
-    everyone: bool,
-    config: Path | None,
-    socket: Path | None,
-    make: Callable[[str], Command],
-    *,
-    yes: bool,
-) -> None:
+def _exactly_one(account: str | None, *, everyone: bool) -> None:
     if (account is None) is not everyone:
         raise UserError("name one account, or say --all")
-    command = make(f"shell:{getpass.getuser()}")
-    with Client(_socket_of(config, socket)) as client:
-        keys = client.keys() if account is None else [account_of(account)]
-        if not yes:
-            held = sum(len(one.positions) for one in _all(client) if _key_of(one) in set(keys))
-            word = "FLATTEN ALL" if everyone else str(keys[0])
-            typed = typer.prompt(f"{held} positions will be closed. Type `{word}`")
-            if typed.strip() != word:
-                raise UserError("nothing was done: that was not typed")
-        refused = [_say(key, client.command(key, command)) for key in keys]
-    if any(refused):
-        raise typer.Exit(FOUND)
 
 
-def _say(key: AccountKey, done: object) -> bool:
-    """Prints what came of it; whether it was refused."""
-    if isinstance(done, Refused):
-        typer.echo(f"{key}: refused: {done.reason}", err=True)
-        return True
-    names = getattr(done, "intent_ids", ())
-    typer.echo(f"{key}: done" + (f", {len(names)} closes decided" if names else ""))
-    return False
+def _token_in(file: Path | None) -> str:
+    if file is None:
+        return ""
+    if str(file) == "-":
+        return sys.stdin.readline().strip()
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError("cannot read the second person's token", place=str(file)) from error
 
 
-def _all(client: Client) -> list[Snapshot]:
-    keys = client.keys()
-    found: list[Snapshot] = []
-    for start in range(0, len(keys), ALL_AT_ONCE):
-        found += client.snapshots(keys[start : start + ALL_AT_ONCE])
-    return found
+def _give(
+    client: Client, keys: Sequence[AccountKey], command: Halt | Flatten, *, as_json: bool
+) -> None:
+    try:
+        done = client.command_all(keys, command)
+    except (AdapterError, KeyError) as error:
+        raise _not_done(error) from None
+    _say(keys, done, as_json=as_json)
 
 
-def _key_of(snapshot: Snapshot) -> AccountKey:
-    return AccountKey(snapshot.server, snapshot.login)
+def _not_done(error: Exception) -> Exception:
+    """An engine that is gone is an outside system; one that says no is asked wrongly."""
+    if isinstance(error, KeyError):
+        return UserError("the engine has no such account", help="tidegate status names them")
+    if isinstance(error, AdapterError) and not error.retry:
+        return UserError(str(error).removeprefix("engine: "))
+    return error
 
 
-def _plain(client: Client, snapshots: list[Snapshot]) -> dict[str, object]:
-    counted = {severity.value: 0 for severity in Severity}
-    for snapshot in snapshots:
-        counted[severity_of(snapshot).value] += 1
-    return {
-        "health": msgspec.to_builtins(client.health()),
-        "counts": counted,
-        "accounts": msgspec.to_builtins(snapshots),
-    }
-
-
-def _socket_of(config: Path | None, socket: Path | None) -> Path:
-    if socket is not None:
-        return socket
-    if config is not None:
-        from facade.settings import read_settings
-
-        return read_settings(config).socket
-    raise UserError(
-        "which engine?", help="name its settings (--config FILE) or its socket (--socket PATH)"
-    )
+def _say(keys: Sequence[AccountKey], done: Sequence[Taken | Refused], *, as_json: bool) -> None:
+    """Prints what came of it; exit 1 where one refused."""
+    rows: list[dict[str, object]] = []
+    for key, came in zip(keys, done, strict=True):
+        if isinstance(came, Refused):
+            rows.append({"account": str(key), "outcome": "refused", "reason": came.reason})
+            if not as_json:
+                typer.echo(f"{key}: refused: {came.reason}", err=True)
+            continue
+        closes = list(came.intent_ids)
+        rows.append({"account": str(key), "outcome": "done", "seq": came.seq, "closes": closes})
+        if not as_json:
+            typer.echo(f"{key}: done" + (f", {len(closes)} closes decided" if closes else ""))
+    if as_json:
+        typer.echo(orjson.dumps(rows).decode())
+    if any(isinstance(came, Refused) for came in done):
+        raise typer.Exit(REFUSED)

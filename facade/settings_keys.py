@@ -107,6 +107,8 @@ class InternalKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Of TCP on the loopback address; 0: none."""
     token_file: Text | None = None
     """What a program on the TCP port must prove to know."""
+    users: list[Text] = []
+    """Other users of this machine who may read there, and lower risk."""
 
 
 class HttpKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

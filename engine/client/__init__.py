@@ -1,1 +1,1 @@
-"""Talking to a running engine over its internal socket: for Trio, and without it."""
+"""Talking to a running engine over its internal socket: for Trio, asyncio, and neither."""

@@ -1,120 +1,215 @@
-"""A client for Trio: requests of many tasks over one connection, and what was subscribed to."""
+"""A client for Trio and asyncio: requests of many tasks over one connection, and subscriptions."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import trio
+import anyio
+import anyio.abc
+import msgspec
 
-from engine.client.wire import VERSION, Answer, Frames, WireError, answer_of, pack
+from engine.client.address import Address, done_of, each_done, failed, nobody, value_of
+from engine.client.wire import (
+    ANSWER_BYTES,
+    GET_MANY,
+    VERSION,
+    Answer,
+    Frames,
+    WireError,
+    answer_of,
+    pack,
+)
 from engine.desk import Health, Taken
-from engine.domain.commands import Command, Refused
+from engine.domain.commands import Command, Flatten, Halt, Refused
 from engine.domain.ids import AccountKey
 from engine.domain.records import AnyRecord
 from engine.domain.snapshot import Snapshot
-from engine.errors import AdapterError
+from engine.equity_history import Bucket
 
 READ_BYTES = 262_144
-PUSHED = 4096
-"""Events and snapshots that may wait to be taken; then the oldest go, counted."""
+PUSHED = 65_536
+"""Pushed frames that may wait to be taken; then the oldest go, counted."""
+CONNECT_S = 5.0
+
+OnPush = Callable[[Answer], None]
 
 
-class TrioClient:
+class AsyncClient:
     """Made by `open_client`."""
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: anyio.abc.ByteStream, on_push: OnPush | None) -> None:
         self.lost = 0
-        """Pushed frames nobody took in time."""
+        """Pushed frames nobody took in time: subscribe again after what was last seen."""
         self._stream = stream
+        self._on_push = on_push
         self._number = 0
-        self._turn = trio.Lock()
-        self._answers: dict[int, tuple[trio.Event, list[Answer]]] = {}
-        self._pushed: list[Answer] = []
-        self._arrived = trio.Event()
+        self._turn = anyio.Lock()
+        self._out = bytearray()
+        self._answers: dict[int, tuple[anyio.Event, list[Answer]]] = {}
+        self._pushed: deque[Answer] = deque()
+        self._arrived = anyio.Event()
         self._gone: str | None = None
 
     async def keys(self) -> list[AccountKey]:
         """Every account."""
-        found: list[AccountKey] = (await self._ask("keys")).read(list[AccountKey])
+        found: list[AccountKey] = await self._value("keys", list[AccountKey])
         return found
 
     async def health(self) -> Health:
         """How the engine is."""
-        health: Health = (await self._ask("health")).read(Health)
+        health: Health = await self._value("health", Health)
         return health
 
     async def snapshot(self, key: AccountKey) -> Snapshot:
         """The account as it is now.
 
         Raises:
-            AdapterError: there is no such account, or the engine is gone.
+            KeyError: there is no such account.
         """
-        snapshot: Snapshot = (await self._ask("snapshot", key=key)).read(Snapshot)
+        snapshot: Snapshot = await self._value("snapshot", Snapshot, key=key)
         return snapshot
 
     async def snapshots(self, keys: Sequence[AccountKey]) -> list[Snapshot]:
         """The accounts as they are now; those that are not there are left out."""
-        found: list[Snapshot] = (await self._ask("snapshots", keys=list(keys))).read(list[Snapshot])
+        found: list[Snapshot] = []
+        for start in range(0, len(keys), GET_MANY):
+            some = list(keys[start : start + GET_MANY])
+            found += await self._value("snapshots", list[Snapshot], keys=some)
         return found
 
     async def records(self, key: AccountKey, after_seq: int, limit: int = 100) -> list[AnyRecord]:
-        """At most so many durable records after that one."""
-        answer = await self._ask("records", key=key, after=after_seq, limit=limit)
-        found: list[AnyRecord] = answer.read(list[AnyRecord])
+        """At most so many durable records after that one.
+
+        Raises:
+            KeyError: there is no such account.
+        """
+        found: list[AnyRecord] = await self._value(
+            "records", list[AnyRecord], key=key, after=after_seq, limit=limit
+        )
         return found
 
-    async def command(self, key: AccountKey, command: Command) -> Taken | Refused:
-        """What came of it, once that is durable."""
-        answer = await self._ask("command", refusal=False, key=key, command=command)
-        if answer.outcome == "refused":
-            return Refused(answer.read(str))
-        taken: Taken = answer.read(Taken)
-        return taken
+    async def command(self, key: AccountKey, command: Command, second: str = "") -> Taken | Refused:
+        """What came of it, once that is durable.
 
-    async def subscribe_events(self, after: dict[AccountKey, int] | None = None) -> None:
-        """Has durable records pushed from here on; of `after`, first those after that `seq`."""
-        listed = [[key, seq] for key, seq in (after or {}).items()]
-        await self._ask("subscribe_events", after=listed)
+        Args:
+            second: token of the person who agrees; a release of a breach needs it.
 
-    async def subscribe_snapshots(self, keys: Sequence[AccountKey], rate_hz: float = 4.0) -> None:
-        """Has the newest snapshots of these accounts pushed, as far as they changed."""
-        await self._ask("subscribe_snapshots", keys=list(keys), rate_hz=rate_hz)
+        Raises:
+            KeyError: there is no such account.
+            AdapterError: this client may not; or the engine went, and whether it was done is
+                not known: look at the records.
+        """
+        return done_of(await self._ask("command", key=key, command=command, second=second))
+
+    async def command_all(
+        self, keys: Sequence[AccountKey], command: Halt | Flatten
+    ) -> list[Taken | Refused]:
+        """What came of one command to all of these, in their order."""
+        return each_done(await self._ask("commands", keys=list(keys), command=command))
+
+    async def ask_report(self, key: AccountKey) -> bool:
+        """Asks the account's terminal for a full report; False: it is not linked."""
+        asked: bool = await self._value("report", bool, key=key)
+        return asked
+
+    async def verdict(self, verdict_id: str) -> Mapping[str, Any] | None:
+        """What decided; None: there is no such verdict."""
+        found: Mapping[str, Any] | None = await self._value(
+            "verdict", dict[str, Any] | None, verdict_id=verdict_id
+        )
+        return found
+
+    async def equity(
+        self, key: AccountKey, bucket_s: int, from_msc: int, to_msc: int
+    ) -> list[Bucket]:
+        """Equity and balance over time; see `Desk.equity`.
+
+        Raises:
+            KeyError: there is no such account.
+        """
+        found: list[Bucket] = await self._value(
+            "equity",
+            list[Bucket],
+            key=key,
+            bucket_s=bucket_s,
+            from_msc=from_msc,
+            to_msc=to_msc,
+        )
+        return found
+
+    async def subscribe_events(
+        self,
+        after: Mapping[AccountKey, int] | None = None,
+        keys: Sequence[AccountKey] | None = None,
+    ) -> None:
+        """Has durable records pushed from here on; of `after`, first those after that `seq`.
+
+        Of the accounts in `after` nothing is lost however slowly they are read. Said again, it
+        takes the place of what was subscribed to before.
+        """
+        listed = [(key, seq) for key, seq in (after or {}).items()]
+        named = None if keys is None else list(keys)
+        await self._value("subscribe_events", None, after=listed, keys=named)
+
+    async def subscribe_snapshots(
+        self, keys: Sequence[AccountKey] | None = None, rate_hz: float = 4.0
+    ) -> None:
+        """Has the newest snapshots of these accounts, or of all, pushed as far as they changed."""
+        named = None if keys is None else list(keys)
+        await self._value("subscribe_snapshots", None, keys=named, rate_hz=rate_hz)
+
+    async def unsubscribe(self, what: str) -> None:
+        """Ends `events` or `snapshots`; what is under way may still come."""
+        await self._value("unsubscribe", None, what=what)
 
     async def pushed(self) -> list[Answer]:
         """What came by subscription since the last time; waits until there is something.
 
-        `event` holds a record, `snapshot` a snapshot, `missed` how many records were not sent:
-        read those from `records`.
+        The outcome says what it is: `event`, a record (`read(AnyRecord)`); `snapshot`
+        (`read(Shown)`); `missed`, how many records found the engine's queue full: of accounts named
+        in `after` they follow, of others read them by `records`.
 
         Raises:
             AdapterError: the engine is gone.
         """
         while not self._pushed:
             if self._gone is not None:
-                raise AdapterError(self._gone, system="engine", retry=True)
-            self._arrived = trio.Event()
+                raise failed(self._gone)
+            self._arrived = anyio.Event()
             await self._arrived.wait()
-        taken, self._pushed = self._pushed, []
+        taken = list(self._pushed)
+        self._pushed.clear()
         return taken
 
-    async def hello(self) -> None:
-        """The first request of a connection."""
-        await self._ask("hello", version=VERSION)
+    async def hello(self, token: str = "") -> None:
+        """The first request of a connection.
+
+        Raises:
+            AdapterError: it speaks another version, or that is not its token.
+        """
+        await self._value("hello", dict[str, Any], version=VERSION, token=token)
 
     async def read_on(self) -> None:
         """Reads until the connection ends; whoever waits then is told."""
-        frames = Frames()
+        frames = Frames(ANSWER_BYTES)
         try:
-            while chunk := await self._stream.receive_some(READ_BYTES):
+            while True:
+                chunk = await self._stream.receive(READ_BYTES)
                 for frame in frames.feed(chunk):
                     self._take(answer_of(frame))
+        except anyio.EndOfStream:
             self._gone = "the engine hung up"
-        except (trio.BrokenResourceError, trio.ClosedResourceError, WireError) as error:
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
             self._gone = f"the connection ended: {error}"
-        for event, _ in self._answers.values():
-            event.set()
-        self._arrived.set()
+        except (WireError, msgspec.MsgspecError) as error:
+            self._gone = f"what came cannot be read: {error}"
+        finally:
+            self._gone = self._gone or "closed"
+            for event, _ in self._answers.values():
+                event.set()
+            self._arrived.set()
 
     def _take(self, answer: Answer) -> None:
         if answer.number:
@@ -122,54 +217,89 @@ class TrioClient:
             if waiting is not None:
                 waiting[1].append(answer)
                 waiting[0].set()
-            return
-        self._pushed.append(answer)
-        if len(self._pushed) > PUSHED:
-            del self._pushed[0]
-            self.lost += 1
-        self._arrived.set()
+        elif self._on_push is not None:
+            self._on_push(answer)
+        else:
+            if len(self._pushed) >= PUSHED:
+                self._pushed.popleft()
+                self.lost += 1
+            self._pushed.append(answer)
+            self._arrived.set()
 
-    async def _ask(self, call: str, *, refusal: bool = True, **arguments: Any) -> Answer:
+    async def _value(self, call: str, shape: Any, **arguments: Any) -> Any:
+        return value_of(await self._ask(call, **arguments), shape)
+
+    async def _ask(self, call: str, **arguments: Any) -> Answer:
         if self._gone is not None:
-            raise AdapterError(self._gone, system="engine", retry=True)
+            raise failed(self._gone)
         self._number += 1
         number = self._number
-        event, answers = self._answers[number] = (trio.Event(), [])
+        event, answers = self._answers[number] = (anyio.Event(), [])
         try:
-            async with self._turn:
-                await self._stream.send_all(pack(number, call, arguments))
+            self._out += pack(number, call, arguments)
+            await self._send()
             await event.wait()
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise AdapterError(str(error), system="engine", retry=True) from error
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+            raise failed(f"the connection ended: {error}") from error
         finally:
             del self._answers[number]
         if not answers:
-            raise AdapterError(self._gone or "no answer", system="engine", retry=True)
-        [answer] = answers
-        if answer.outcome == "error" or (refusal and answer.outcome == "refused"):
-            raise AdapterError(str(answer.read(str)), system="engine", retry=False)
-        return answer
+            raise failed(self._gone or "no answer")
+        return answers[0]
+
+    async def _send(self) -> None:
+        """All that waits, of every task: whoever has the turn sends for the rest."""
+        async with self._turn:
+            if self._out:
+                sending, self._out = bytes(self._out), bytearray()
+                # Half a frame would make the rest unreadable, so nobody may end it in the middle.
+                with anyio.CancelScope(shield=True), anyio.fail_after(CONNECT_S):
+                    await self._stream.send(sending)
 
 
 @asynccontextmanager
-async def open_client(path: Path) -> AsyncIterator[TrioClient]:
-    """A client of the engine at this Unix socket.
+async def open_client(
+    address: Address, token: str = "", on_push: OnPush | None = None
+) -> AsyncIterator[AsyncClient]:
+    """A client of the engine at this address, under Trio or asyncio.
+
+    Args:
+        token: of the internal socket; over TCP it is needed.
+        on_push: called with all that is pushed, in place of `AsyncClient.pushed`; never waits.
 
     Raises:
-        AdapterError: nobody listens there, or it speaks another version.
+        AdapterError: nobody listens there, it speaks another version, or it is not its token.
     """
     try:
-        stream = await trio.open_unix_socket(str(path))
+        with anyio.fail_after(CONNECT_S):
+            stream = await _connected(address)
     except OSError as error:
-        raise AdapterError(
-            f"no engine answers at {path}: {error.strerror}", system="engine", retry=True
-        ) from error
-    client = TrioClient(stream)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(client.read_on)
+        raise nobody(address, error) from error
+    client = AsyncClient(stream, on_push)
+    caught: Exception | None = None
+    async with anyio.create_task_group() as group:
+        group.start_soon(client.read_on)
         try:
-            await client.hello()
+            await _greet(client, token)
             yield client
+        except Exception as error:  # noqa: BLE001
+            caught = error  # raised below, outside the group, which would wrap it
         finally:
-            nursery.cancel_scope.cancel()
-            await trio.aclose_forcefully(stream)
+            group.cancel_scope.cancel()
+            await anyio.aclose_forcefully(stream)
+    if caught is not None:
+        raise caught
+
+
+async def _greet(client: AsyncClient, token: str) -> None:
+    try:
+        with anyio.fail_after(CONNECT_S):
+            await client.hello(token)
+    except TimeoutError as error:
+        raise failed("it does not answer") from error
+
+
+async def _connected(address: Address) -> anyio.abc.ByteStream:
+    if isinstance(address, Path):
+        return await anyio.connect_unix(address)
+    return await anyio.connect_tcp(*address)

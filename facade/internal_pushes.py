@@ -1,0 +1,157 @@
+"""What clients of the internal socket subscribed to: records without loss, snapshots as they can.
+
+Neither slows the engine. Records wait in a bounded queue of the tap; those that found it full are
+said to be missed, and are then read from the journal. Snapshots are only ever the newest, are built
+for all readers together, and within a share of the loop's time: with more accounts or more readers
+than that pays for, each is simply sent less often.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+import trio
+
+from engine.client.wire import pack, pack_raw, pack_shown
+from engine.desk import Desk
+from engine.domain.ids import AccountKey
+from engine.domain.records import Record
+from engine.tap import Listener
+from facade.internal_calls import PAGE, TURN_S
+
+if TYPE_CHECKING:
+    from facade.internal_connection import Connection
+
+FASTEST_HZ, SLOWEST_HZ = 50.0, 0.1
+FRESH_S = 0.1
+"""A snapshot so young does for another reader, though a tick came since."""
+AGAIN_S = 1.0
+"""After so long one is sent though nothing happened: a valuation turns stale by itself."""
+SHARE = 0.2
+"""Of one core, the most that building snapshots for subscriptions may take."""
+
+_encoder = msgspec.msgpack.Encoder()
+_Version = tuple[int, int]
+
+
+class EventsWanted(msgspec.Struct):
+    """`keys`: of these accounts, or of all; `after`: of these first what came after a `seq`."""
+
+    keys: list[AccountKey] | None = None
+    after: list[tuple[AccountKey, int]] = []
+
+
+class SnapshotsWanted(msgspec.Struct):
+    """`keys`: these accounts, or all."""
+
+    keys: list[AccountKey] | None = None
+    rate_hz: float = 4.0
+
+
+class Pushes:
+    """For all clients of one desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.missed = 0
+        """Records that found a reader's queue full; all were read again from the journal."""
+        self._desk = desk
+        self._fresh: dict[AccountKey, tuple[float, _Version, bytes]] = {}
+        self._turn = trio.Lock()
+
+    # Records
+
+    async def events(self, client: "Connection", wanted: EventsWanted) -> None:
+        """Old records first, then new ones; none twice, none lost, in order for each account."""
+        listener = self._desk.listen(wanted.keys)
+        try:
+            sent: dict[AccountKey, int] = {}
+            for key, seq in wanted.after:
+                sent[key] = await self._catch_up(client, key, seq)
+            while True:
+                for record in await listener.wait():
+                    await self._one(client, record, sent)
+                if listener.missed:
+                    await self._heal(client, listener, sent)
+        finally:
+            listener.close()
+
+    async def _one(self, client: "Connection", record: Record, sent: dict[AccountKey, int]) -> None:
+        key = AccountKey(record.server, record.login)
+        last = sent.get(key)
+        if last is not None and record.seq > last + 1:  # some found the queue full
+            last = await self._catch_up(client, key, last)
+        if last is None or record.seq > last:
+            await client.room()
+            _push(client, record)
+            last = record.seq
+        sent[key] = last
+
+    async def _heal(
+        self, client: "Connection", listener: Listener, sent: dict[AccountKey, int]
+    ) -> None:
+        missed, listener.missed = listener.missed, 0
+        self.missed += missed
+        client.say(pack(0, "missed", missed))
+        for key, seq in list(sent.items()):
+            sent[key] = await self._catch_up(client, key, seq)
+
+    async def _catch_up(self, client: "Connection", key: AccountKey, seq: int) -> int:
+        """Sends what the journal has after `seq`, at the reader's pace; the last `seq` sent."""
+        while page := await self._desk.records(key, seq, PAGE):
+            await client.room()
+            for record in page:
+                _push(client, record)
+            seq = page[-1].seq
+            if len(page) < PAGE:
+                break
+        return seq
+
+    # Snapshots
+
+    async def snapshots(self, client: "Connection", wanted: SnapshotsWanted) -> None:
+        """The newest of each that changed; what the reader cannot take is skipped."""
+        period_s = 1.0 / min(FASTEST_HZ, max(SLOWEST_HZ, wanted.rate_hz))
+        known = set(self._desk.keys())
+        keys = self._desk.keys() if wanted.keys is None else [k for k in wanted.keys if k in known]
+        sent: dict[AccountKey, tuple[float, _Version]] = {}
+        due_s = trio.current_time()
+        while True:
+            await self._round(client, keys, sent)
+            due_s = max(due_s + period_s, trio.current_time())
+            await trio.sleep_until(due_s)
+
+    async def _round(
+        self,
+        client: "Connection",
+        keys: Sequence[AccountKey],
+        sent: dict[AccountKey, tuple[float, _Version]],
+    ) -> None:
+        began_s = trio.current_time()
+        for key in keys:
+            version = self._desk.version(key)
+            last = sent.get(key)
+            now_s = trio.current_time()
+            if last is None or last[1] != version or now_s - last[0] >= AGAIN_S:
+                await client.room()
+                version, packed = self._packed(key, version, now_s)
+                sent[key] = (now_s, version)
+                client.say(pack_shown(key.server, key.login, *version, packed))
+            if (now_s := trio.current_time()) - began_s >= TURN_S:
+                # Held for the rest: all subscriptions together keep to the share.
+                async with self._turn:
+                    await trio.sleep((now_s - began_s) * (1.0 / SHARE - 1.0))
+                began_s = trio.current_time()
+
+    def _packed(self, key: AccountKey, version: _Version, now_s: float) -> tuple[_Version, bytes]:
+        fresh = self._fresh.get(key)
+        if fresh is not None:
+            age_s = now_s - fresh[0]
+            if age_s < FRESH_S or (age_s < AGAIN_S and fresh[1] == version):
+                return fresh[1], fresh[2]
+        packed = self._desk.packed(key)
+        self._fresh[key] = (now_s, version, packed)
+        return version, packed
+
+
+def _push(client: "Connection", record: Record) -> None:
+    client.say(pack_raw(0, "event", _encoder.encode(record)))
