@@ -48,6 +48,7 @@ def demo(
 
 
 async def _run(world: World, seconds: float | None) -> None:
+    from facade.internal_setup import internal_socket_of
     from facade.settings import read_settings
     from facade.wiring import certificates_of, terminal_keys
     from facade.wiring_floor import open_floor
