@@ -192,10 +192,11 @@ class Connection:
         if what in self._subscribed:
             self._subscribed[what].cancel()
         scope = self._subscribed[what] = trio.CancelScope()
+        pushing = push(self, wanted)
 
         async def run() -> None:
             with scope:
-                await push(self, wanted)
+                await pushing
 
         self._nursery.start_soon(run)
 

@@ -6,7 +6,7 @@ for all readers together, and within a share of the loop's time: with more accou
 than that pays for, each is simply sent less often.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FASTEST_HZ, SLOWEST_HZ = 50.0, 0.1
 FRESH_S = 0.1
-"""A snapshot so young does for another reader, though a tick came since."""
+"""A snapshot so young, or half a reader's period, does for another though a tick came since."""
 AGAIN_S = 1.0
 """After so long one is sent though nothing happened: a valuation turns stale by itself."""
 SHARE = 0.2
@@ -60,9 +60,14 @@ class Pushes:
 
     # Records
 
-    async def events(self, client: "Connection", wanted: EventsWanted) -> None:
-        """Old records first, then new ones; none twice, none lost, in order for each account."""
-        listener = self._desk.listen(wanted.keys)
+    def events(self, client: "Connection", wanted: EventsWanted) -> Awaitable[None]:
+        """Old records first, then new ones; none twice, none lost, in order for each account.
+
+        What is said after this call is heard, however late what it gives is awaited.
+        """
+        return self._events(client, wanted, self._desk.listen(wanted.keys))
+
+    async def _events(self, client: "Connection", wanted: EventsWanted, listener: Listener) -> None:
         try:
             sent: dict[AccountKey, int] = {}
             for key, seq in wanted.after:
@@ -116,7 +121,7 @@ class Pushes:
         sent: dict[AccountKey, tuple[float, _Version]] = {}
         due_s = trio.current_time()
         while True:
-            await self._round(client, keys, sent)
+            await self._round(client, keys, sent, min(FRESH_S, period_s / 2))
             due_s = max(due_s + period_s, trio.current_time())
             await trio.sleep_until(due_s)
 
@@ -125,28 +130,31 @@ class Pushes:
         client: "Connection",
         keys: Sequence[AccountKey],
         sent: dict[AccountKey, tuple[float, _Version]],
+        fresh_s: float,
     ) -> None:
         began_s = trio.current_time()
         for key in keys:
-            version = self._desk.version(key)
             last = sent.get(key)
             now_s = trio.current_time()
-            if last is None or last[1] != version or now_s - last[0] >= AGAIN_S:
+            is_due = last is None or now_s - last[0] >= AGAIN_S
+            if is_due or (last is not None and last[1] != self._desk.version(key)):
                 await client.room()
-                version, packed = self._packed(key, version, now_s)
-                sent[key] = (now_s, version)
-                client.say(pack_shown(key.server, key.login, *version, packed))
+                version, packed = self._packed(key, now_s, fresh_s)
+                if is_due or (last is not None and last[1] != version):
+                    sent[key] = (now_s, version)
+                    client.say(pack_shown(key.server, key.login, *version, packed))
             if (now_s := trio.current_time()) - began_s >= TURN_S:
                 # Held for the rest: all subscriptions together keep to the share.
                 async with self._turn:
                     await trio.sleep((now_s - began_s) * (1.0 / SHARE - 1.0))
                 began_s = trio.current_time()
 
-    def _packed(self, key: AccountKey, version: _Version, now_s: float) -> tuple[_Version, bytes]:
+    def _packed(self, key: AccountKey, now_s: float, fresh_s: float) -> tuple[_Version, bytes]:
+        version = self._desk.version(key)
         fresh = self._fresh.get(key)
         if fresh is not None:
             age_s = now_s - fresh[0]
-            if age_s < FRESH_S or (age_s < AGAIN_S and fresh[1] == version):
+            if age_s < fresh_s or (age_s < AGAIN_S / 2 and fresh[1] == version):
                 return fresh[1], fresh[2]
         packed = self._desk.packed(key)
         self._fresh[key] = (now_s, version, packed)
