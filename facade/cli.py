@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from facade.cli_acts import flatten, halt, release
+from facade.cli_agent import agent
 from facade.cli_audit import audit
 from facade.cli_bench import bench
 from facade.cli_check import check
@@ -58,6 +59,7 @@ app.command()(bench)
 app.command()(serve)
 app.command()(doctor)
 app.command()(demo)
+app.command()(agent)
 app.command()(token)
 app.command()(status)
 app.command()(halt)

@@ -13,14 +13,17 @@ from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from adapters.mt5.agent import Agent, AgentSettings
+from adapters.mt5.agent_package import load_package
 from adapters.mt5.certificates import (
     CertificateFiles,
+    client_context,
     make_certificates,
     renew_server_certificate,
     server_context,
     thumbprints,
 )
-from adapters.mt5.keys import KeyDirectory
+from adapters.mt5.keys import KeyDirectory, key_from_hex
 from adapters.notify.channel import Channel
 from adapters.notify.mail import MailChannel, MailServer, Security
 from adapters.notify.outbox import AlertOutbox
@@ -187,6 +190,19 @@ def route_of(name: str, keys: RouteKeys) -> Route:
 def _minute_of(time_of_day: str) -> int:
     hour, _, minute = time_of_day.partition(":")
     return int(hour) * 60 + int(minute)
+
+
+def agent_of(host: str, port: int, authority: Path, key_file: Path, **more: Any) -> Agent:
+    """The agent beside the terminal of this machine.
+
+    Raises:
+        UserError: the package, the authority or the key is not there.
+    """
+    key = key_from_hex(
+        read_secret(key_file, "TIDEGATE_TERMINAL_KEY").reveal().decode(), str(key_file)
+    )
+    settings = AgentSettings(host=host, port=port, tls=client_context(authority), key=key, **more)
+    return Agent(load_package(), settings)
 
 
 def doctor_tools() -> Tools:

@@ -6,11 +6,11 @@ the table. The answers below zero are this terminal's own, as the EA has them: n
 
 from collections.abc import Callable
 
-from adapters.broker.intents import IntentTable
 from adapters.broker.requests import DONE, Answer, Kind, Request
 from adapters.broker.server import TradeServer
 from adapters.mt5 import frames
 from adapters.mt5.constants import DealReason, fillings_allowed
+from adapters.mt5.intents import IntentTable
 from engine.domain.positions import Side
 from engine.domain.reports import CommandResult, IntentReport
 from engine.link import Action

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import trio
 
-from adapters.broker.intents import IntentTable
 from adapters.broker.server import TradeServer
 from adapters.broker.terminal import Terminal, TerminalSettings
+from adapters.mt5.intents import IntentTable
 from engine.clock import Clock, VirtualClock
 from engine.domain.quotes import Quote
 from engine.marking.ticks import TickStream

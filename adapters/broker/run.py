@@ -6,7 +6,6 @@ from pathlib import Path
 import trio
 
 from adapters.broker.house import BrokerHouse
-from adapters.broker.intents import IntentTable
 from adapters.broker.requests import Kind, Request
 from adapters.broker.script import (
     MONEY,
@@ -20,6 +19,7 @@ from adapters.broker.server import TradeServer
 from adapters.broker.state import Books
 from adapters.broker.terminal import TerminalSettings
 from adapters.mt5.certificates import client_context
+from adapters.mt5.intents import IntentTable
 from adapters.mt5.keys import KeyDirectory
 from engine.clock import Clock, VirtualClock
 from engine.domain.ids import AccountKey

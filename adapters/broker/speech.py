@@ -7,16 +7,15 @@ from msgspec.structs import replace
 
 from adapters.broker.faults import Fault
 from adapters.broker.holdings import DealMade, PositionMoved
-from adapters.broker.intents import IntentTable
 from adapters.broker.server import TradeServer
 from adapters.mt5 import frames
-from adapters.mt5.constants import position_digest
+from adapters.mt5.constants import BID_AND_ASK, position_digest
+from adapters.mt5.intents import IntentTable
 from adapters.mt5.terminal_side import TerminalSide
 from engine.clock import Clock
 from engine.domain.quotes import Quote
 from engine.domain.reports import AccountReport, CommandResult, FullReport, Heartbeat
 
-BID_AND_ASK = 6
 Telling = DealMade | PositionMoved | CommandResult
 
 

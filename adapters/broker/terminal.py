@@ -16,11 +16,11 @@ import trio
 from adapters.broker.commands import Commands, closing
 from adapters.broker.faults import Fault
 from adapters.broker.holdings import PositionMoved
-from adapters.broker.intents import IntentTable
 from adapters.broker.requests import Kind, Request
 from adapters.broker.server import Answered, ServerEvent, TradeServer
 from adapters.broker.speech import Speech, Telling
 from adapters.mt5 import frames
+from adapters.mt5.intents import IntentTable
 from adapters.mt5.protocol import EndCode, Ended, Refusal
 from adapters.mt5.terminal_side import (
     Challenged,

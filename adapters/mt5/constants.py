@@ -117,6 +117,9 @@ def fillings_allowed(filling_mode: int) -> tuple[OrderFilling, ...]:
     return (*allowed, OrderFilling.RETURN)
 
 
+BID_AND_ASK = 6
+"""Flags of a tick whose bid and ask are both told."""
+
 FNV_OFFSET = 0xCBF29CE484222325
 FNV_PRIME = 0x100000001B3
 MASK_64 = (1 << 64) - 1

@@ -29,6 +29,11 @@ class RetcodeClass(StrEnum):
 
 
 RETCODES: dict[int, tuple[RetcodeClass, str]] = {
+    # The terminal's own answers: nothing was sent to the server.
+    -1: (RetcodeClass.BACK_OFF, "of an older epoch, not sent"),
+    -2: (RetcodeClass.BACK_OFF, "waited too long at the terminal, not sent"),
+    -3: (RetcodeClass.OUR_MISTAKE, "names nothing that can be done, not sent"),
+    -4: (RetcodeClass.BACK_OFF, "the terminal could not begin, not sent"),
     10004: (RetcodeClass.NEW_PRICE, "requote"),
     10006: (RetcodeClass.UNKNOWN, "request rejected"),
     10007: (RetcodeClass.UNKNOWN, "request cancelled"),
@@ -71,7 +76,7 @@ RETCODES: dict[int, tuple[RetcodeClass, str]] = {
     10045: (RetcodeClass.OUR_MISTAKE, "closing by the FIFO rule only"),
     10046: (RetcodeClass.OUR_MISTAKE, "opposite positions on one symbol are forbidden"),
 }
-"""Every code the server is known to answer with. 10037 is in no list of the reference."""
+"""Every code that is known. 10037 is in no list of the reference."""
 
 NO_REPLY = "no reply"
 

@@ -8,12 +8,12 @@ import trio
 
 from adapters.broker.holdings import Terms
 from adapters.broker.house import BrokerHouse
-from adapters.broker.intents import IntentTable
 from adapters.broker.market import Symbol
 from adapters.broker.requests import Kind, Request
 from adapters.broker.server import ServerSettings, TradeServer
 from adapters.broker.terminal import Terminal, TerminalSettings
 from adapters.mt5.constants import position_digest
+from adapters.mt5.intents import IntentTable
 from engine.clock import VirtualClock
 from engine.domain.ids import AccountKey
 from engine.domain.positions import Side

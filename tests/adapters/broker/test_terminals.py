@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import trio
 
-from adapters.broker.intents import IntentTable
 from adapters.broker.requests import Kind, Request
 from adapters.mt5.constants import DealEntry, DealType
+from adapters.mt5.intents import IntentTable
 from engine.clock import VirtualClock
 from engine.domain.ids import AccountKey
 from engine.domain.positions import Side
