@@ -115,3 +115,15 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
             if not letter.isalnum():
                 return self.symbol[place:]
         return ""
+
+
+CALC_MODE_NUMBERS = {
+    CalcMode.FOREX: 0,
+    CalcMode.FUTURES: 1,
+    CalcMode.CFD: 2,
+    CalcMode.CFD_INDEX: 3,
+    CalcMode.CFD_LEVERAGE: 4,
+    CalcMode.FOREX_NO_LEVERAGE: 5,
+    CalcMode.STOCK: 32,
+}
+"""SYMBOL_CALC_MODE; exchange futures are 33, and reckon as futures do."""

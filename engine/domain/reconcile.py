@@ -22,6 +22,7 @@ from engine.domain.discrepancies import (
 )
 from engine.domain.executions import Executions, learned
 from engine.domain.fills import findings_of, linked, stranger
+from engine.domain.instruments import CALC_MODE_NUMBERS, Instrument
 from engine.domain.matching import Matching, match, names_of
 from engine.domain.remedies import Action, AskReport, adoptable, asked_by_policy, questions
 from engine.domain.reports import (
@@ -69,6 +70,8 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
     """By deal: what its price makes of the position, where the engine can value it."""
     mark_minor: int | None = None
     """Our own equity of this moment; None while it is not known."""
+    listed: Mapping[str, Instrument] = {}
+    """The book's instruments by name: a terminal that says otherwise is a discrepancy."""
     expects: bool = True
     """Strategies say what they mean to hold: what nobody means is a discrepancy."""
 
@@ -151,7 +154,7 @@ def _reported(
     findings = [
         *executions.findings,
         *_position_findings(found, book, report, seen, terms),
-        *_spec_findings(book, told),
+        *_spec_findings(book, told, seen.listed),
         *_money_findings(book, report.account, seen.mark_minor, terms),
     ]
     book = replace(
@@ -281,12 +284,17 @@ def _bears(order: OrderReport, tag: str) -> bool:
     return bool(tag) and tag in order.comment
 
 
-def _spec_findings(book: Book, told: Mapping[str, SpecReport]) -> list[Finding]:
-    """What differs from the specification first told; one row a symbol."""
+def _spec_findings(
+    book: Book, told: Mapping[str, SpecReport], listed: Mapping[str, Instrument]
+) -> list[Finding]:
+    """What differs from the book, else from the specification first told; one row a symbol."""
     findings = []
     for symbol, spec in told.items():
-        known = book.specs[symbol]
+        known: object = _as_listed(listed.get(symbol), spec)
         fields = [f for f in _SPEC_FIELDS if getattr(known, f) != getattr(spec, f)]
+        if not fields:
+            known = book.specs[symbol]
+            fields = [f for f in _SPEC_FIELDS if getattr(known, f) != getattr(spec, f)]
         if fields:
             findings.append(
                 Finding(
@@ -297,6 +305,22 @@ def _spec_findings(book: Book, told: Mapping[str, SpecReport]) -> list[Finding]:
                 )
             )
     return findings
+
+
+def _as_listed(instrument: Instrument | None, spec: SpecReport) -> SpecReport:
+    """The specification told, with what the book says of profit in place of what it says."""
+    if instrument is None:
+        return spec
+    mode = CALC_MODE_NUMBERS[instrument.calc_mode]
+    is_exchange = mode == 1 and spec.trade_calc_mode == 33
+    return replace(
+        spec,
+        digits=instrument.digits,
+        trade_contract_size=instrument.contract_size,
+        trade_calc_mode=spec.trade_calc_mode if is_exchange else mode,
+        currency_base=instrument.base_currency,
+        currency_profit=instrument.profit_currency,
+    )
 
 
 def _money_findings(

@@ -31,6 +31,7 @@ from engine.domain.drafts import Draft
 from engine.domain.driving import live_of, set_live
 from engine.domain.effects import AskReport, SetFloor
 from engine.domain.failsafe import failsafe_floor, is_worth_sending
+from engine.domain.instruments import Instrument
 from engine.domain.link_events import (
     DealCame,
     HeartbeatCame,
@@ -216,6 +217,7 @@ def _compare(draft: Draft, seen: Sighting, quotes: Quotes) -> None:
         own_orders=frozenset(live.own_orders),
         mark_minor=mark,
         expects=live.expects,
+        listed={} if seen.report is None else _listed(state, seen.report),
     )
     done = reconcile.compare(live.book, seen, live.terms)
     set_live(draft, book=done.book, sightings=number)
@@ -228,6 +230,18 @@ def _compare(draft: Draft, seen: Sighting, quotes: Quotes) -> None:
                 driving.intend(draft, position_id, reason)
             case remedies.Halt(cause):
                 guarding.halt(draft, cause)
+
+
+def _listed(state: AccountState, report: FullReport) -> dict[str, Instrument]:
+    """The book's instruments of the symbols a report has, by the name they are compared by."""
+    live, priced = state.live, state.spec.market.priced
+    assert live is not None, "a replay has no report"
+    found = {}
+    for spec in report.specs:
+        known = priced.get(driving.book_symbol(state, spec.name))
+        if known is not None:
+            found[live.terms.name(spec.name)] = known.instrument
+    return found
 
 
 def _judge(draft: Draft, quotes: Quotes) -> None:

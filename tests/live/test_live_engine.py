@@ -1,6 +1,7 @@
 """The engine with real terminals at the other end of a real link, from quote to flat."""
 
 import pytest
+from msgspec.structs import replace
 
 from adapters.broker.faults import Fault
 from adapters.broker.requests import Kind
@@ -12,6 +13,8 @@ from engine.domain.ids import AccountKey
 from engine.domain.positions import Side
 from engine.domain.severity import Severity, severity_of
 from engine.domain.snapshot import Quality
+from engine.domain.valuation import market_of
+from tests.adapters.broker.server_world import INSTRUMENTS
 from tests.live.live_house import LiveHouse, live_house, spec_of, trailing
 
 LOGIN = 1001
@@ -304,3 +307,17 @@ async def breached_of(house: LiveHouse, login: int) -> None:
     house.quote("EURUSD", 1.0880, 1.0881)
     key = AccountKey("Demo-1", login)
     await house.until(lambda: str(key) in house.engine.health().crashed)
+
+
+async def test_a_book_that_is_wrong_about_a_symbol_is_found_at_the_first_reports() -> None:
+    wrong = [replace(INSTRUMENTS[0], contract_size=10_000.0), *INSTRUMENTS[1:]]
+    async with live_house([spec_of(LOGIN, market=market_of(wrong, "USD"))]) as house:
+        house.open(LOGIN, lots=0.1)
+        await house.until(
+            lambda: (
+                [r.state for r in house.records(records.Discrepancy) if r.kind == "spec_changed"]
+                == ["suspected", "confirmed"]
+            )
+        )
+        found = next(r for r in house.records(records.Discrepancy) if r.kind == "spec_changed")
+        assert (found.subject, found.expected) == ("EURUSD", "trade_contract_size 10000.0")
