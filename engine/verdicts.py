@@ -46,15 +46,16 @@ async def _made_of(record: Record, key: AccountKey, store: StateStore) -> Mappin
     while page := await store.entries(key, after, PAGE):
         for one in replayed(key, page, state):
             if any(made.seq == record.seq for made in one.records):
-                return _told(record, state, one.entry.body, one.digest, agrees=one.agrees)
+                return made_of(record, state, one.entry.body, one.digest, agrees=one.agrees)
             state = one.state
         after = page[-1].number
     return {"record": msgspec.to_builtins(record)}
 
 
-def _told(
+def made_of(
     record: Record, before: AccountState, body: bytes, digest: str, *, agrees: bool
 ) -> Mapping[str, Any]:
+    """A record with the input of its entry's body, met in this state, as plain values."""
     kept = decode_entry(body)
     met = with_passing(before, kept.passing)
     spec = met.spec

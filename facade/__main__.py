@@ -13,7 +13,7 @@ from pathlib import Path
 
 import typer
 
-from engine.errors import OutsideError, UserError
+from engine.errors import JournalError, OutsideError, UserError
 
 FOUND, INPUT, OUTSIDE, INTERRUPTED = 1, 2, 3, 130
 
@@ -51,6 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _said(error.render(), INPUT)
     except OutsideError as error:
         return _said(f"error: {error}", OUTSIDE)
+    except JournalError as error:
+        return _said(
+            f"error: {error}\n"
+            "help: what was acknowledged is safe; docs/durability.md says what to do first",
+            OUTSIDE,
+        )
     except (KeyboardInterrupt, typer.Abort):
         return _said("interrupted", INTERRUPTED)
     except Exception as error:

@@ -203,6 +203,15 @@ def alerts_lost(number: int, now_msc: int) -> Alert:
     return _of_engine("alerts_lost", str(now_msc), lines, now_msc)
 
 
+def head_not_noted(place: str, cause: str, now_msc: int) -> Alert:
+    """Nothing is lost, and whoever rewrites the journal from here on may go unseen."""
+    lines = (
+        f"▲ JOURNAL HEAD NOT NOTED in {place}: {cause}",
+        "The engine goes on and tries again; told again only after it has worked.",
+    )
+    return replace(_of_engine("head_not_noted", place, lines, now_msc), level=Level.NOTIFY)
+
+
 # Making them
 
 

@@ -58,7 +58,8 @@ class Store:
     def append(self, additions: Sequence[Addition]) -> list[str | None]:
         """Keeps all of them in one durable commit; for each, why it was refused, or None.
 
-        One that does not follow its account's last record is refused; the others are kept.
+        One that does not follow its account's last record and entry is refused; the others are
+        kept.
 
         Raises:
             apsw.Error: none is kept. Whether the disk will still keep anything is open.
@@ -142,7 +143,7 @@ class Store:
         """Keeps a state, in a durable commit of its own; all but the newest two go.
 
         Raises:
-            JournalError: the account has no such record yet.
+            JournalError: the account has no such record or entry yet.
             apsw.Error: see `append`.
         """
         place = self._places.get(key) or _Place(0, 0, 0)
@@ -157,16 +158,16 @@ class Store:
                 "INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?, ?, ?)",
                 (
                     place.account_id,
+                    state.number,
                     state.seq,
                     state.digest,
                     state.body,
                     sha256(state.body).digest(),
-                    state.number,
                 ),
             )
             self._connection.execute(
-                "DELETE FROM state WHERE account_id = ?1 AND seq NOT IN"
-                " (SELECT seq FROM state WHERE account_id = ?1 ORDER BY seq DESC LIMIT ?2)",
+                "DELETE FROM state WHERE account_id = ?1 AND (entry, seq) NOT IN (SELECT entry, seq"
+                " FROM state WHERE account_id = ?1 ORDER BY entry DESC, seq DESC LIMIT ?2)",
                 (place.account_id, KEPT_STATES),
             )
 

@@ -3,8 +3,7 @@
 Both read one moment of the file, also while an engine writes to it.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping
 from hashlib import sha256
 from heapq import merge
 from operator import itemgetter
@@ -15,7 +14,7 @@ import apsw
 import msgspec
 
 from adapters.sqlite.chain import EMPTY, Head, entry_hash, row_hash
-from adapters.sqlite.schema import connect_to_read
+from adapters.sqlite.reading import reading
 from engine.domain.ids import AccountKey
 from engine.domain.records import Encoding
 from engine.errors import AdapterError
@@ -51,31 +50,32 @@ class _FoundError(Exception):
 
 
 def verify(
-    path: Path, anchor: Head | None = None, progress: Progress | None = None
+    path: Path, anchors: Collection[Head] = (), progress: Progress | None = None
 ) -> Verification:
     """Whether every row is as it was written: about 3 us a record, in constant memory.
 
     Rows that are edited, missing, moved or added show, as do those missing from the end, unless
-    the chain was computed anew from there: that shows only against an anchor.
+    the chain was computed anew from there: that shows only against anchors.
 
     Args:
-        anchor: a head of this journal kept elsewhere.
+        anchors: heads of this journal kept elsewhere, in any order.
 
     Raises:
         UserError: the file is no journal, or not of this version.
     """
     head, accounts, fault = EMPTY, dict[int, AccountKey](), None
     last = _Last({}, {})
-    with _reading(path) as connection:
+    with reading(path) as connection:
         try:
             stored, total = _stored_head(connection), _last_number(connection)
+            known = _by_number(anchors)
             rows = connection.execute("SELECT id, server, login FROM account")
             accounts = {number: AccountKey(*key) for number, *key in rows}
             for row in _in_order(connection):
-                head = _next(head, row, accounts, last, anchor)
+                head = _next(head, row, accounts, last, known)
                 if progress and head.number % _PROGRESS_ROWS == 0:
                     progress(head.number / max(total, 1))
-            _check_end(head, stored, anchor)
+            _check_end(head, stored, max(known, default=0))
             _check_states(connection, accounts, last)
             _check_pages(connection)
         except _FoundError as error:
@@ -102,7 +102,7 @@ def export(path: Path, out: BinaryIO, progress: Progress | None = None) -> int:
         AdapterError: it is damaged; what came before the damage is written.
     """
     written = 0
-    with _reading(path) as connection:
+    with reading(path) as connection:
         try:
             counted: list[Any] = connection.execute("SELECT count(*) FROM event").fetchall()
             total = int(counted[0][0])
@@ -115,16 +115,6 @@ def export(path: Path, out: BinaryIO, progress: Progress | None = None) -> int:
             cause = f"{path} cannot be read after {written} records: {error}"
             raise AdapterError(cause, system="journal", retry=False) from error
     return written
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[apsw.Connection]:
-    connection = connect_to_read(path)
-    try:
-        connection.execute("BEGIN")
-        yield connection
-    finally:
-        connection.close()
 
 
 def _stored_head(connection: apsw.Connection) -> Head:
@@ -157,7 +147,7 @@ def _next(
     row: tuple[Any, ...],
     accounts: dict[int, AccountKey],
     last: _Last,
-    anchor: Head | None,
+    anchors: Mapping[int, bytes],
 ) -> Head:
     """The head after this row, when it follows from the head before it."""
     number, account_id, place, body, digest, *state_digest = row
@@ -180,7 +170,7 @@ def _next(
         raise _FoundError(f"{where}: the account's {kind} {known.get(key, 0) + 1} is missing")
     if not state_digest:
         _check_record(where, key, place, body)
-    if anchor is not None and number == anchor.number and digest != anchor.hash:
+    if anchors.get(number, digest) != digest:
         raise _FoundError(f"{where} is not the row of the given head: the chain was made anew")
     known[key] = place
     return Head(number, digest)
@@ -195,15 +185,26 @@ def _check_record(where: str, key: AccountKey, seq: int, body: bytes) -> None:
         raise _FoundError(f"{where} holds record {record.seq} of {record.server}/{record.login}")
 
 
-def _check_end(head: Head, stored: Head, anchor: Head | None) -> None:
+def _by_number(anchors: Collection[Head]) -> dict[int, bytes]:
+    """The hash each anchored row must have."""
+    known = {EMPTY.number: EMPTY.hash}
+    for number, digest in anchors:
+        if known.setdefault(number, digest) != digest:
+            raise _FoundError(
+                f"two given heads of row {number} differ: the chain was made anew between them"
+            )
+    return known
+
+
+def _check_end(head: Head, stored: Head, anchored: int) -> None:
     if head != stored:
         raise _FoundError(
             f"row {head.number} is the last, and the file's head is row {stored.number}: rows at"
             " the end are missing or were added"
         )
-    if anchor is not None and anchor.number > head.number:
+    if anchored > head.number:
         raise _FoundError(
-            f"row {head.number} is the last, and the given head is row {anchor.number}: rows at"
+            f"row {head.number} is the last, and the given head is row {anchored}: rows at"
             " the end are missing"
         )
 
@@ -212,7 +213,7 @@ def _check_states(
     connection: apsw.Connection, accounts: dict[int, AccountKey], last: _Last
 ) -> None:
     rows = connection.execute(
-        "SELECT account_id, seq, entry, body, sha256 FROM state ORDER BY 1, 2"
+        "SELECT account_id, seq, entry, body, sha256 FROM state ORDER BY 1, 3, 2"
     )
     for account_id, seq, entry, body, checksum in rows:
         key: Any = accounts.get(account_id)

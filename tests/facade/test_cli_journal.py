@@ -10,6 +10,7 @@ import trio
 from adapters.sqlite.journal import open_journal
 from engine.domain.ids import AccountKey
 from engine.domain.records import AccountHalted, Encoding
+from engine.errors import JournalError
 from tests.facade.command_line import Program
 
 KEY = AccountKey("Demo-1", 1001)
@@ -48,7 +49,7 @@ def test_a_whole_journal_is_verified_and_says_its_head(
 ) -> None:
     said = program("journal", "verify", journal_file)
     assert said.code == 0
-    assert "whole: 3 records of 1 accounts; head 3:" in said.out
+    assert "whole: 3 records and 0 inputs of 1 accounts; head 3:" in said.out
     head = said.out.split()[-1]
     assert program("journal", "verify", journal_file, "--head", head).code == 0
 
@@ -107,3 +108,60 @@ def test_an_export_never_overwrites_its_journal(program: Program, journal_file: 
     said = program("journal", "export", journal_file, "--out", journal_file)
     assert said.code == 2
     assert "an input too" in said.err
+
+
+def test_heads_noted_by_an_engine_show_an_end_that_was_cut_off(
+    program: Program, journal_file: Path, tmp_path: Path
+) -> None:
+    heads = tmp_path / "heads"
+    whole = program("journal", "verify", journal_file).out.split()[-1]
+    heads.write_text(f"2026-03-02T09:00:00+00:00 {whole}\n2026-03-02T09:01:00+00:00 2:ab")
+    said = program("journal", "verify", journal_file, "--anchors", heads)
+    assert said.code == 0
+    assert "as in 1 heads kept elsewhere" in said.out
+
+    connection = apsw.Connection(str(journal_file))
+    connection.execute("DROP TRIGGER event_is_never_deleted; DELETE FROM event WHERE number = 3")
+    connection.execute(
+        "UPDATE head SET number = 2, hash = (SELECT hash FROM event WHERE number = 2)"
+    )
+    connection.close()
+    assert program("journal", "verify", journal_file).code == 0, "the file itself cannot show it"
+    said = program("journal", "verify", journal_file, "--anchors", heads)
+    assert said.code == 1
+    assert "rows at the end are missing" in said.out
+
+
+def test_heads_of_one_row_that_differ_are_a_fault(
+    program: Program, journal_file: Path, tmp_path: Path
+) -> None:
+    heads = tmp_path / "heads"
+    heads.write_text(f"x 2:{'ab' * 32}\nx 2:{'cd' * 32}\n")
+    said = program("journal", "verify", journal_file, "--anchors", heads)
+    assert said.code == 1
+    assert "two given heads of row 2 differ" in said.out
+
+
+@pytest.mark.parametrize("content", [None, "", "yesterday\n"])
+def test_a_file_without_heads_is_refused(
+    program: Program, journal_file: Path, tmp_path: Path, content: str | None
+) -> None:
+    heads = tmp_path / "heads"
+    if content is not None:
+        heads.write_text(content)
+    said = program("journal", "verify", journal_file, "--anchors", heads)
+    assert (said.code, said.out) == (2, "")
+    assert str(heads) in said.err
+
+
+def test_a_journal_that_failed_ends_the_program_with_3(
+    program: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def failed(*_: object) -> None:
+        raise JournalError(f"the journal failed; {tmp_path}/journal.db.failed says what to do")
+
+    monkeypatch.setattr("facade.anchors.read_anchors", failed)
+    said = program("journal", "verify", tmp_path / "journal.db", "--anchors", tmp_path / "heads")
+    assert said.code == 3
+    assert f"{tmp_path}/journal.db.failed says what to do" in said.err
+    assert "docs/durability.md" in said.err

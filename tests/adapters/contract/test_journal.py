@@ -170,3 +170,33 @@ async def test_an_account_with_only_entries_is_an_account(journal: Kept) -> None
     assert await journal.kept_state(KEY) == KeptState(0, 1, "d", b"s")
     with pytest.raises(JournalError):
         await journal.keep_state(KEY, KeptState(0, 2, "d", b"s"))
+
+
+async def test_states_of_one_record_are_told_apart_by_their_entries(journal: Kept) -> None:
+    await journal.append(KEY, [halted(1)], entry(1))
+    for number in (2, 3, 4):
+        await journal.append(KEY, [], entry(number))
+    for number in (2, 4, 3):
+        await journal.keep_state(KEY, KeptState(1, number, f"d{number}", bytes([number])))
+    assert await journal.kept_state(KEY) == KeptState(1, 4, "d4", b"\x04")
+
+
+async def test_a_long_entry_is_kept_as_it_is(journal: Kept) -> None:
+    long = Entry(1, bytes(range(256)) * 800, "d")
+    await journal.append(KEY, [halted(1)], long)
+    assert list(await journal.entries(KEY, 0, 1)) == [long]
+
+
+async def test_entries_of_many_accounts_at_once_are_each_kept_in_order(journal: Kept) -> None:
+    keys = [AccountKey("Demo-1", login) for login in range(1, 31)]
+
+    async def fill(key: AccountKey) -> None:
+        for number in range(1, 6):
+            await journal.append(key, [halted(number, key)] * (number < 4), entry(number))
+
+    async with trio.open_nursery() as nursery:
+        for key in keys:
+            nursery.start_soon(fill, key)
+    for key in keys:
+        assert list(await journal.entries(key, 0, 9)) == [entry(number) for number in range(1, 6)]
+        assert await journal.last_seq(key) == 3

@@ -15,16 +15,15 @@ import trio
 
 from adapters.sqlite.journal import SqliteJournal, open_journal
 from engine.domain.ids import AccountKey
-from engine.kept import Entry
-from tests.adapters.sqlite.workload import CHECKPOINT_PAGES, KEYS, batches, halted
+from tests.adapters.sqlite.workload import CHECKPOINT_PAGES, KEYS, batches, entry_of, halted
 
 
 async def fill_on(journal: SqliteJournal, key: AccountKey, rng: Random) -> None:
     number = await journal.last_entry(key)
     for batch in batches(rng, await journal.last_seq(key) + 1, 10**9):
         number += 1
-        entry = Entry(number, b"%d" % batch[-1], "d")
-        await journal.append(key, [halted(seq, key) for seq in batch], entry)
+        records = [halted(seq, key) for seq in batch]
+        await journal.append(key, records, entry_of(number, batch[-1]))
         os.write(1, b"%d %d\n" % (key.login, batch[-1]))
 
 

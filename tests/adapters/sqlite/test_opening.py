@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from hashlib import sha256
 from pathlib import Path
 
 import apsw
@@ -9,13 +10,15 @@ import pytest
 import trio
 
 from adapters.sqlite import schema
+from adapters.sqlite.chain import Head, row_hash
 from adapters.sqlite.journal import SqliteEpochs, SqliteJournal, open_journal
 from adapters.sqlite.marker import marker_of
 from adapters.sqlite.store import Store
 from adapters.sqlite.verification import verify
 from adapters.sqlite.writer import WriterThread
+from engine.domain.records import Encoding
 from engine.errors import JournalError, UserError
-from engine.kept import KeptState
+from engine.kept import Entry, KeptState
 from tests.adapters.sqlite.workload import KEYS, halted
 
 
@@ -272,3 +275,38 @@ async def test_a_copy_in_a_folder_that_cannot_be_written_is_verified(tmp_path: P
         assert verify(folder / "journal.db").records == 1
     finally:
         folder.chmod(0o755)
+
+
+async def test_a_journal_from_before_entries_goes_on_in_the_same_chain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, known = tmp_path / "journal.db", schema.migrations()
+    monkeypatch.setattr(schema, "migrations", lambda: known[:1])
+    connection = schema.connect(path)
+    connection.execute("INSERT INTO account VALUES (1, ?, ?)", KEYS[0])
+    body = Encoding.line(halted(1))[:-1]
+    head = Head(1, row_hash(bytes(32), KEYS[0], 1, body))
+    connection.execute("INSERT INTO event VALUES (1, 1, 1, ?, ?)", (body, head.hash))
+    connection.execute("UPDATE head SET number = ?, hash = ?", head)
+    checksum = sha256(b"state").digest()
+    connection.execute("INSERT INTO state VALUES (1, 1, 'digest', ?, ?)", (b"state", checksum))
+    connection.close()
+    monkeypatch.setattr(schema, "migrations", lambda: known)
+    async with open_journal(path) as journal:
+        assert await journal.head() == head
+        assert await journal.kept_state(KEYS[0]) == KeptState(1, 0, "digest", b"state")
+        await journal.append(KEYS[0], [halted(2)], Entry(1, b"input", "d"))
+        await journal.keep_state(KEYS[0], KeptState(2, 1, "later", b"state"))
+    found = verify(path, [head])
+    assert (found.fault, found.records, found.entries) == (None, 2, 1)
+
+
+async def test_the_state_before_stays_though_it_is_of_the_same_record(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with open_journal(path) as journal:
+        for number in (1, 2, 3):
+            await journal.append(KEYS[0], [], Entry(number, b"input", "d"))
+            await journal.keep_state(KEYS[0], KeptState(0, number, f"d{number}", b"state"))
+    tampered(path, "UPDATE state SET body = x'00' WHERE entry = 3")
+    async with open_journal(path) as journal:
+        assert await journal.kept_state(KEYS[0]) == KeptState(0, 2, "d2", b"state")

@@ -17,7 +17,7 @@ from engine.errors import AdapterError, JournalError, JournalFullError
 from engine.kept import Entry, KeptState
 
 KEYS = tuple(AccountKey("Demo-1", login) for login in range(1, 5))
-CHECKPOINT_PAGES = 12
+CHECKPOINT_PAGES = 30
 """So few that a short run has several checkpoints."""
 
 Acknowledged = dict[AccountKey, int]
@@ -28,6 +28,11 @@ def halted(seq: int, key: AccountKey = KEYS[0]) -> AccountHalted:
     """The record `seq` of an account: the same each time, of some length."""
     cause = f"cause {seq} " * (seq * 7 % 23)
     return AccountHalted(seq=seq, time_msc=seq, login=key.login, server=key.server, cause=cause)
+
+
+def entry_of(number: int, last_seq: int) -> Entry:
+    """The input that led to the records up to that one: some of several pages."""
+    return Entry(number, b"%d." % last_seq + bytes(5000 * (number % 5 == 0)), "d")
 
 
 def batches(rng: Random, first_seq: int, appends: int) -> Iterator[range]:
@@ -46,7 +51,7 @@ async def fill(
         number = await journal.last_entry(key)
         for batch in batches(rng, await journal.last_seq(key) + 1, appends):
             number += 1
-            entry = Entry(number, b"%d" % batch[-1], "d")
+            entry = entry_of(number, batch[-1])
             while True:
                 try:
                     await journal.append(key, [halted(seq, key) for seq in batch], entry)
@@ -91,7 +96,10 @@ def lost(path: Path, acked: Acknowledged) -> list[str]:
             entries = store.entries(key, 0, 10_000)
             if [entry.number for entry in entries] != list(range(1, len(entries) + 1)):
                 wrong.append(f"{key}: entries with a gap")
-            if bodies and int(entries[-1].body) != len(bodies):
+            lasts = [int(entry.body.partition(b".")[0]) for entry in entries]
+            if entries != [entry_of(number, seq) for number, seq in enumerate(lasts, 1)]:
+                wrong.append(f"{key}: other entries than were appended")
+            if lasts[-1:] != [len(bodies)] * bool(bodies):
                 wrong.append(f"{key}: an entry of another commit than its records")
             state = store.kept_state(key)
             if state is not None and state.seq > len(bodies):
