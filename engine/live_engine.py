@@ -51,6 +51,8 @@ from engine.verdicts import find_verdict
 
 PULSE_S = 0.1
 """How often the clock is told: notices, resets, closes under way."""
+PULSE_LOST_S = 5.0
+"""Without a pulse for so long nobody would see a notice run out: the engine is not ready."""
 NOTE_S = 1.0
 """How often risen marks are kept, and the market shown that time went by."""
 KEEP_EVERY = 64
@@ -143,6 +145,7 @@ class LiveEngine:
         self._kept: dict[AccountKey, int] = {a.key: a.recovery.entries for a in accounts}
         self._lags: list[tuple[float, float]] = []
         self._is_ready = False
+        self._pulsed_s = 0.0
         self._scope = trio.CancelScope()
         hands = Hands(
             terminals=terminals,
@@ -222,6 +225,7 @@ class LiveEngine:
                 server.supervisor.router.open(self._clock.wall_msc(), len(server.intake.symbols))
             await self._begin()
             self._is_ready = True
+            self._pulsed_s = trio.current_time()
             task_status.started()
             with self._scope:
                 async with trio.open_nursery() as pulses:
@@ -276,6 +280,7 @@ class LiveEngine:
         while True:
             due_s = max(due_s + PULSE_S, trio.current_time())
             await trio.sleep_until(due_s)
+            self._pulsed_s = trio.current_time()
             self._measure_lag(trio.current_time() - due_s)
             now_msc = self._clock.wall_msc()
             for server in self._servers.values():
@@ -446,6 +451,8 @@ class LiveEngine:
         around = self.surroundings
         failure = around.journal_failure()
         reason = "" if self._is_ready else "starting, or stopping"
+        if not reason and trio.current_time() - self._pulsed_s > PULSE_LOST_S:
+            reason = "the clock of the guards stands still"
         if failure is not None:
             reason = f"the journal failed: {failure}"
         crashed = {

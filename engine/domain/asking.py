@@ -2,13 +2,14 @@
 
 from msgspec.structs import replace
 
-from engine.domain import close_orders, driving, guarding, intents, records
+from engine.domain import close_orders, closing, driving, guarding, intents, records
 from engine.domain.account import AccountSpec, AccountState, GuardState, Mode
 from engine.domain.beliefs import Terms
 from engine.domain.close_orders import State
 from engine.domain.commands import (
     Adopt,
     ClosePosition,
+    Flatten,
     Refused,
     Register,
     Respec,
@@ -31,6 +32,7 @@ INTENTS = 1024
 """At most so many may be registered for an account at a time."""
 
 _NOT_LIVE = Refused("this account has no link to a terminal")
+_OBSERVED = Refused("the account is only observed: nothing is traded on it")
 
 
 def blank(key: AccountKey) -> AccountState:
@@ -55,6 +57,14 @@ def found(draft: Draft, event: Founded) -> None:
     respec(draft, command)
 
 
+def flatten(draft: Draft, command: Flatten) -> Refused | None:
+    """Closes everything; refused where nothing may be traded, so that nobody takes it for done."""
+    if draft.state.spec.mode is Mode.OBSERVE:
+        return _OBSERVED
+    closing.flatten(draft, f"manual:{command.by}")
+    return None
+
+
 def close_position(draft: Draft, command: ClosePosition) -> Refused | None:
     """Closes one position wholly."""
     if draft.state.live is None:
@@ -62,7 +72,7 @@ def close_position(draft: Draft, command: ClosePosition) -> Refused | None:
     if not command.reason.strip():
         return Refused("a close needs a reason")
     if draft.state.spec.mode is Mode.OBSERVE:
-        return Refused("the account is only observed: nothing is traded on it")
+        return _OBSERVED
     if live_of(draft).holding(command.position_id) is None:
         return Refused(f"position {command.position_id} is not held")
     if driving.intend(draft, command.position_id, f"manual:{command.by}") is None:

@@ -98,7 +98,7 @@ def obey(state: AccountState, command: Command) -> Step | Refused:
         case Release():
             refusal = guarding.release(draft, command.by, command.cause, command.reason)
         case Flatten():
-            closing.flatten(draft, f"manual:{command.by}")
+            refusal = asking.flatten(draft, command)
         case ClosePosition():
             refusal = asking.close_position(draft, command)
         case Resume():

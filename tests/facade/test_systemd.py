@@ -64,7 +64,7 @@ def test_a_manager_that_does_not_read_holds_nobody_up(manager: socket.socket) ->
     ("wanted", "pid", "period_s"),
     [
         ("10000000", None, 10.0),
-        ("10000000", str(os.getpid()), 10.0),
+        ("10000000", "ours", 10.0),
         ("10000000", "1", None),
         ("soon", None, None),
         ("0", None, None),
@@ -74,6 +74,7 @@ def test_a_manager_that_does_not_read_holds_nobody_up(manager: socket.socket) ->
 def test_the_period_is_systemds_and_meant_for_this_process(
     monkeypatch: pytest.MonkeyPatch, wanted: str | None, pid: str | None, period_s: float | None
 ) -> None:
+    pid = str(os.getpid()) if pid == "ours" else pid
     for name, value in (("WATCHDOG_USEC", wanted), ("WATCHDOG_PID", pid)):
         if value is None:
             monkeypatch.delenv(name, raising=False)
