@@ -15,6 +15,7 @@ from engine.desk import Desk
 from engine.domain.commands import Command, Flatten, Halt, Refused
 from engine.domain.ids import AccountKey
 from engine.equity_history import LEVELS
+from facade.internal_packed import Packed
 from facade.internal_rules import Peer, Rules
 
 PAGE = 500
@@ -94,22 +95,22 @@ class Turn:
 # Quick
 
 
-def keys(desk: Desk, number: int, _: OfNothing) -> bytes:
+def keys(desk: Desk, _packed: Packed, number: int, _told: OfNothing) -> bytes:
     """Every account."""
     return pack(number, "ok", desk.keys())
 
 
-def health(desk: Desk, number: int, _: OfNothing) -> bytes:
+def health(desk: Desk, _packed: Packed, number: int, _told: OfNothing) -> bytes:
     """How the engine is."""
     return pack(number, "ok", desk.health())
 
 
-def snapshot(desk: Desk, number: int, told: OfKey) -> bytes:
+def snapshot(_desk: Desk, packed: Packed, number: int, told: OfKey) -> bytes:
     """One account."""
-    return pack_raw(number, "ok", desk.packed(told.key))
+    return pack_raw(number, "ok", packed.get(told.key)[1])
 
 
-QUICK: dict[str, tuple[Any, Callable[[Desk, int, Any], bytes]]] = {
+QUICK: dict[str, tuple[Any, Callable[[Desk, Packed, int, Any], bytes]]] = {
     "snapshot": (OfKey, snapshot),
     "keys": (OfNothing, keys),
     "health": (OfNothing, health),
@@ -119,8 +120,9 @@ QUICK: dict[str, tuple[Any, Callable[[Desk, int, Any], bytes]]] = {
 class SlowCalls:
     """The others, for one client."""
 
-    def __init__(self, desk: Desk, rules: Rules, peer: Callable[[], Peer]) -> None:
+    def __init__(self, desk: Desk, packed: Packed, rules: Rules, peer: Callable[[], Peer]) -> None:
         self._desk = desk
+        self._packed = packed
         self._rules = rules
         self._peer = peer
         self.shapes: dict[str, tuple[Any, Callable[[int, Any], Any]]] = {
@@ -141,7 +143,7 @@ class SlowCalls:
         turn = Turn()
         for key in told.keys:
             try:
-                packed = self._desk.packed(key)
+                _, packed = self._packed.get(key)
             except KeyError:
                 continue
             room -= len(packed)

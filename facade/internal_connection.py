@@ -64,7 +64,7 @@ class Connection:
         self._wake = trio.Event()
         self._written = trio.Event()
         self._greeted = trio.Event()
-        self._slow = SlowCalls(desk, rules, lambda: self._peer)
+        self._slow = SlowCalls(desk, pushes.packed, rules, lambda: self._peer)
         self._lanes: dict[Any, deque[Callable[[], Awaitable[None]]]] = {}
         self._outstanding = 0
         self._subscribed: dict[str, trio.CancelScope] = {}
@@ -144,7 +144,7 @@ class Connection:
             if call in QUICK:
                 shape, answer = QUICK[call]
                 told = msgspec.convert(request.arguments, shape)
-                self.say(answer(self._desk, number, told))
+                self.say(answer(self._desk, self._pushes.packed, number, told))
             elif call in self._slow.shapes:
                 shape, begin = self._slow.shapes[call]
                 told = msgspec.convert(request.arguments, shape)

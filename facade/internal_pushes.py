@@ -18,20 +18,20 @@ from engine.domain.ids import AccountKey
 from engine.domain.records import Record
 from engine.tap import Listener
 from facade.internal_calls import PAGE, TURN_S
+from facade.internal_packed import Packed, Version
 
 if TYPE_CHECKING:
     from facade.internal_connection import Connection
 
 FASTEST_HZ, SLOWEST_HZ = 50.0, 0.1
-FRESH_S = 0.1
-"""A snapshot so young, or half a reader's period, does for another though a tick came since."""
+BEHIND_S = 0.1
+"""Of a snapshot, behind the last tick, at most; and at most half the reader's period."""
 AGAIN_S = 1.0
 """After so long one is sent though nothing happened: a valuation turns stale by itself."""
 SHARE = 0.2
 """Of one core, the most that building snapshots for subscriptions may take."""
 
 _encoder = msgspec.msgpack.Encoder()
-_Version = tuple[int, int]
 
 
 class EventsWanted(msgspec.Struct):
@@ -55,7 +55,7 @@ class Pushes:
         self.missed = 0
         """Records that found a reader's queue full; all were read again from the journal."""
         self._desk = desk
-        self._fresh: dict[AccountKey, tuple[float, _Version, bytes]] = {}
+        self.packed = Packed(desk)
         self._turn = trio.Lock()
 
     # Records
@@ -118,10 +118,10 @@ class Pushes:
         period_s = 1.0 / min(FASTEST_HZ, max(SLOWEST_HZ, wanted.rate_hz))
         known = set(self._desk.keys())
         keys = self._desk.keys() if wanted.keys is None else [k for k in wanted.keys if k in known]
-        sent: dict[AccountKey, tuple[float, _Version]] = {}
+        sent: dict[AccountKey, tuple[float, Version]] = {}
         due_s = trio.current_time()
         while True:
-            await self._round(client, keys, sent, min(FRESH_S, period_s / 2))
+            await self._round(client, keys, sent, min(BEHIND_S, period_s / 2))
             due_s = max(due_s + period_s, trio.current_time())
             await trio.sleep_until(due_s)
 
@@ -129,8 +129,8 @@ class Pushes:
         self,
         client: "Connection",
         keys: Sequence[AccountKey],
-        sent: dict[AccountKey, tuple[float, _Version]],
-        fresh_s: float,
+        sent: dict[AccountKey, tuple[float, Version]],
+        behind_s: float,
     ) -> None:
         began_s = trio.current_time()
         for key in keys:
@@ -139,7 +139,7 @@ class Pushes:
             is_due = last is None or now_s - last[0] >= AGAIN_S
             if is_due or (last is not None and last[1] != self._desk.version(key)):
                 await client.room()
-                version, packed = self._packed(key, now_s, fresh_s)
+                version, packed = self.packed.get(key, behind_s)
                 if is_due or (last is not None and last[1] != version):
                     sent[key] = (now_s, version)
                     client.say(pack_shown(key.server, key.login, *version, packed))
@@ -148,17 +148,6 @@ class Pushes:
                 async with self._turn:
                     await trio.sleep((now_s - began_s) * (1.0 / SHARE - 1.0))
                 began_s = trio.current_time()
-
-    def _packed(self, key: AccountKey, now_s: float, fresh_s: float) -> tuple[_Version, bytes]:
-        version = self._desk.version(key)
-        fresh = self._fresh.get(key)
-        if fresh is not None:
-            age_s = now_s - fresh[0]
-            if age_s < fresh_s or (age_s < AGAIN_S / 2 and fresh[1] == version):
-                return fresh[1], fresh[2]
-        packed = self._desk.packed(key)
-        self._fresh[key] = (now_s, version, packed)
-        return version, packed
 
 
 def _push(client: "Connection", record: Record) -> None:

@@ -22,7 +22,7 @@ from perf.chart import chart_svg
 
 HERE = Path(__file__).parent
 OUT = HERE.parent / "out" / "perf"
-SECTIONS = ("kernel", "replay", "files", "step")
+SECTIONS = ("kernel", "replay", "files", "step", "internal")
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,32 @@ def step_figures(quick: bool) -> Iterator[Figure]:
         yield Figure(name.removesuffix("_us"), "us", tuple(values))
 
 
+def internal_figures(quick: bool) -> Iterator[Figure]:
+    """The internal socket against a bare echo of the same bytes."""
+    found = _run("perf.bench_internal", "--repeats", "2" if quick else "5")
+    for market, row in found.items():
+        note = f"{row['bytes']} bytes, market {market}"
+        turns, name = row["turns"], "internal" if market == "quiet" else f"internal_{market}"
+        pace = tuple(turn["socket"]["per_second"] for turn in turns)
+        yield Figure(f"{name}_snapshots", "per second", pace, note)
+        for share in ("p50", "p99"):
+            late = tuple(turn["socket"][f"{share}_ms"] for turn in turns)
+            yield Figure(f"{name}_{share}", "ms", late, note)
+        if market == "quiet":
+            echo = tuple(turn["echo"]["per_second"] for turn in turns)
+            yield Figure("internal_echo", "per second", echo, "a bare echo of as many bytes")
+            yield Figure(
+                "internal_over_echo",
+                "ratio",
+                tuple(ours / bare for ours, bare in zip(pace, echo, strict=True)),
+            )
+            late = tuple(turn["echo"]["p99_ms"] for turn in turns)
+            yield Figure("internal_echo_p99", "ms", late, "what the machine gave at the time")
+            for share in ("p50", "p99"):
+                late = tuple(turn["events"][f"{share}_ms"] for turn in turns)
+                yield Figure(f"internal_event_{share}", "ms", late, "published to read")
+
+
 def _run(module: str, *options: str) -> Any:
     """What a section's own process printed."""
     command = [sys.executable, "-m", module, *options]
@@ -185,9 +211,8 @@ def main(arguments: list[str] | None = None) -> int:
     unknown = set(chosen) - set(SECTIONS)
     if unknown:
         parser.error(f"no section {sorted(unknown)}; there are {', '.join(SECTIONS)}")
-    measures = dict(
-        zip(SECTIONS, (kernel_figures, replay_figures, files_figures, step_figures), strict=True)
-    )
+    measured_by = (kernel_figures, replay_figures, files_figures, step_figures, internal_figures)
+    measures = dict(zip(SECTIONS, measured_by, strict=True))
     figures: list[Figure] = []
     for section in chosen:
         print(f"measuring {section} ...", file=sys.stderr)

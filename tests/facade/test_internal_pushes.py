@@ -188,7 +188,7 @@ async def test_building_for_subscriptions_keeps_to_its_share_of_the_loop(
         return plain(key)  # type: ignore[arg-type]
 
     monkeypatch.setattr(desk, "packed", slow)
-    monkeypatch.setattr(internal_pushes, "FRESH_S", 0.0)
+    monkeypatch.setattr(internal_pushes, "BEHIND_S", 0.0)
     async with house(desk) as home, open_client(home.path) as one, open_client(home.path) as two:
         for client in (one, two):
             await client.subscribe_snapshots(rate_hz=50.0)
