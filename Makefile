@@ -79,6 +79,7 @@ perf: $(TEST_READY) ## Measure against the budgets of perf/budgets.toml
 soak: $(TEST_READY) ## Property tests with 20 times the examples and fresh seeds; hours, not minutes
 	@TIDEGATE_SOAK=20 $(PY) -m pytest -n $(WORKERS)
 	@$(PY) tests/plant_bugs.py
+	@$(PY) -m tests.soak_journal
 
 # Needs uv (pip install uv). It records no index: the machine's own settings decide.
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 import apsw
 import pytest
@@ -41,32 +42,79 @@ def folder_for(number: int, tmp_path: Path) -> Path:
     return folder
 
 
+class Outcome(NamedTuple):
+    """What a run on an erring disk came to."""
+
+    met: bool
+    """Whether it erred before the run was over."""
+    acknowledged: int
+    wrong: list[str]
+
+
+def usual(folder: Path, rng: Random) -> FaultyDisk:
+    """A disk after a run without a fault: how often it is written to and synced."""
+    with faulty_disk() as whole:
+        run(folder / "journal.db", whole.vfs, rng)
+    return whole
+
+
+def fsync_fails_once(folder: Path, rng: Random, syncs: int) -> Outcome:
+    """A run in which one of the fsyncs fails."""
+    path = folder / "journal.db"
+    wrong = []
+    with faulty_disk() as disk:
+        disk.failing_sync = rng.randrange(1, syncs)
+        acked, failure = run(path, disk.vfs, rng)
+        # From the error on the disk keeps nothing more: what was acknowledged later is not on
+        # it, though the program would read it back.
+        disk.after_cut(folder / "after", rng, 0.0)
+        if not disk.lying:
+            return Outcome(met=False, acknowledged=0, wrong=[])
+        if failure is None:
+            wrong.append(f"fsync {disk.failing_sync} went unnoticed")
+        elif str(marker_of(path)) not in failure:
+            wrong.append(f"fsync {disk.failing_sync}: nothing of the marker in: {failure}")
+        try:
+            run(path, disk.vfs, rng)
+            wrong.append(f"fsync {disk.failing_sync}: opened again as if nothing had been")
+        except UserError as error:
+            if "failed and is not opened again" not in str(error):
+                wrong.append(str(error))
+    if acked:
+        wrong += lost(folder / "after" / "journal.db", acked)
+    return Outcome(met=True, acknowledged=sum(acked.values()), wrong=wrong)
+
+
+def disk_fills_once(folder: Path, rng: Random, operations: int) -> Outcome:
+    """A run in which the disk has no space for a while."""
+    path = folder / "journal.db"
+    with faulty_disk() as disk:
+        run(path, disk.vfs, rng, 1)
+        first = disk.operations + rng.randrange(1, operations)
+        disk.full = range(first, first + rng.randrange(1, 60))
+        acked, failure = run(path, disk.vfs, rng)
+        met = disk.operations >= first
+        wrong = [] if failure is None else [failure]
+        if len(acked) != len(KEYS):
+            wrong.append("an account did not go on")
+        disk.after_cut(folder / "after", rng, 0.5)
+    if marker_of(path).exists():
+        wrong.append("a full disk left the marker")
+    wrong += lost(path, acked) + lost(folder / "after" / "journal.db", acked)
+    return Outcome(met, sum(acked.values()), wrong)
+
+
 def test_after_any_fsync_error_nothing_is_acknowledged_and_a_restart_refuses(
     tmp_path: Path,
 ) -> None:
     rng = Random(3 if not SOAK else None)
-    with faulty_disk() as whole:
-        run(folder_for(-1, tmp_path) / "journal.db", whole.vfs, rng)
+    syncs = usual(folder_for(-1, tmp_path), rng).syncs
     failed, acknowledged = 0, 0
     for number in range(FSYNC_ERRORS):
-        folder = folder_for(number, tmp_path)
-        path = folder / "journal.db"
-        with faulty_disk() as disk:
-            disk.failing_sync = rng.randrange(1, whole.syncs)
-            acked, failure = run(path, disk.vfs, rng)
-            # From the error on the disk keeps nothing more: what was acknowledged later is not on
-            # it, though the program would read it back.
-            disk.after_cut(folder / "after", rng, 0.0)
-            if not disk.lying:
-                continue
-            failed += 1
-            acknowledged += sum(acked.values())
-            assert failure is not None, f"{number}: fsync {disk.failing_sync} went unnoticed"
-            assert str(marker_of(path)) in failure
-            with pytest.raises(UserError, match="failed and is not opened again"):
-                run(path, disk.vfs, rng)
-        if acked:
-            assert lost(folder / "after" / "journal.db", acked) == [], f"fsync {disk.failing_sync}"
+        found = fsync_fails_once(folder_for(number, tmp_path), rng, syncs)
+        assert found.wrong == [], number
+        failed += found.met
+        acknowledged += found.acknowledged
     assert failed > FSYNC_ERRORS * 0.7
     assert acknowledged > FSYNC_ERRORS * 5
 
@@ -147,24 +195,12 @@ async def test_the_marker_says_what_to_do_and_once_removed_the_journal_opens(
 
 def test_a_full_disk_refuses_and_goes_on_when_space_returns(tmp_path: Path) -> None:
     rng = Random(5 if not SOAK else None)
-    with faulty_disk() as whole:
-        run(folder_for(-1, tmp_path) / "journal.db", whole.vfs, rng)
+    operations = usual(folder_for(-1, tmp_path), rng).operations
     met = 0
     for number in range(FULL_DISKS):
-        folder = folder_for(number, tmp_path)
-        path = folder / "journal.db"
-        with faulty_disk() as disk:
-            run(path, disk.vfs, rng, 1)
-            first = disk.operations + rng.randrange(1, whole.operations)
-            disk.full = range(first, first + rng.randrange(1, 60))
-            acked, failure = run(path, disk.vfs, rng)
-            assert failure is None
-            assert len(acked) == len(KEYS)
-            met += disk.operations >= first
-            disk.after_cut(folder / "after", rng, 0.5)
-        assert not marker_of(path).exists()
-        assert lost(path, acked) == []
-        assert lost(folder / "after" / "journal.db", acked) == []
+        found = disk_fills_once(folder_for(number, tmp_path), rng, operations)
+        assert found.wrong == [], number
+        met += found.met
     assert met > FULL_DISKS // 2
 
 
