@@ -232,9 +232,18 @@ def prune(draft: Draft) -> None:
 
 
 def chase(draft: Draft, opened: Iterable[PositionReport]) -> None:
-    """Closes what a strategy opened again during a halt, up to its cap."""
+    """Closes what a strategy opened again during a halt, up to its cap, and what filled too soon.
+
+    A pending order that filled before it was cancelled is a position of the order's own number
+    (MQL5 Reference, POSITION_IDENTIFIER): it was to go, so it goes.
+    """
     live, state = live_of(draft), draft.state
+    cancelled = {one.position_id: one.reason for one in live.closes if one.kind is Kind.CANCEL}
     for position in opened:
+        reason = cancelled.get(position.identifier)
+        if reason is not None:
+            intend(draft, position.identifier, reason)
+            continue
         again = close_plans.reopened(position, live.halted_ids, live.halted_magics, state.is_halted)
         may = again and close_pacing.may_chase(live_of(draft).pace, draft.time_msc)
         if may and intend(draft, position.identifier, "reopened") is not None:
