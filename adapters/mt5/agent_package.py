@@ -9,6 +9,7 @@ Source of names: the MetaTrader 5 Python library's documentation.
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from adapters.mt5 import frames
@@ -36,14 +37,13 @@ def load_package() -> Any:
         UserError: it is not there; says what to install where.
     """
     try:
-        import MetaTrader5  # type: ignore[import-not-found]
+        return import_module("MetaTrader5")
     except ImportError as error:
         where = "" if sys.platform == "win32" else f" (this is {sys.platform})"
         raise UserError(
             f"the MetaTrader5 package is not installed{where}",
             help="on Windows, beside the terminal: pip install MetaTrader5",
         ) from error
-    return MetaTrader5
 
 
 class Facts(NamedTuple):

@@ -19,10 +19,10 @@ TABLE = {
     RetcodeClass.SUCCESS: {10009, 10008, 10010},
     RetcodeClass.ALREADY_SO: {10036, 10025},
     RetcodeClass.NEW_PRICE: {10004, 10020, 10015, 10023},
-    RetcodeClass.BACK_OFF: {10021, 10024, 10028, 10029},
+    RetcodeClass.BACK_OFF: {10021, 10024, 10028, 10029, -1, -2, -4},
     RetcodeClass.UNKNOWN: {10039, 10011, 10012, 10031, 10007, 10006},
     RetcodeClass.WAIT: {10018, 10017, 10026, 10027},
-    RetcodeClass.OUR_MISTAKE: {10035, 10032, 10041, 10013, 10014, 10016, 10022, 10030, 10038}
+    RetcodeClass.OUR_MISTAKE: {-3, 10035, 10032, 10041, 10013, 10014, 10016, 10022, 10030, 10038}
     | {10045, 10046},
     RetcodeClass.LIMITS: {10019, 10033, 10034, 10040, 10042, 10043, 10044},
 }
@@ -33,7 +33,7 @@ def test_every_retcode_has_the_class_of_the_table(kind: RetcodeClass) -> None:
     assert {code for code in RETCODES if classify(code) is kind} == TABLE[kind]
 
 
-@pytest.mark.parametrize("retcode", [None, 0, -1, 10037, 10047, 99999])
+@pytest.mark.parametrize("retcode", [None, 0, -5, 10037, 10047, 99999])
 def test_no_reply_and_a_code_not_listed_are_unknown(retcode: int | None) -> None:
     assert classify(retcode) is RetcodeClass.UNKNOWN
     assert retcode_words(retcode) in {"no reply", f"{retcode} not a listed code"}
