@@ -1,0 +1,241 @@
+"""The API as an ASGI application: every route by its policy, every refusal as a problem.
+
+Nothing here knows Trio: it runs in the engine's nursery, or under any ASGI server.
+"""
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from engine.desk import Desk
+from engine.errors import AdapterError
+from facade.access import Denied
+from facade.access_gate import Admitted, Asked
+from facade.access_policy import API
+from facade.api_structs_accounts import Views
+from facade.call import Call, Handler, Operation, Parts, body_of
+from facade.openapi import docs_page, document_of
+from facade.operations import OPERATIONS
+from facade.problems import Problem, answer_of, problem_of
+from facade.stream import Hubs
+from facade.streaming import StreamResponse, entered, talk
+
+log = structlog.get_logger("tidegate.http")
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+DOCS_CSP = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
+_PLAIN = b"""<!doctype html><meta charset="utf-8"><title>Tidegate</title>
+<p>Tidegate guards. <a href="/docs">The API, in words</a>, <a href="/openapi.json">for programs</a>.
+"""
+READY_S = 0.2
+
+
+class Api:
+    """Handlers around a desk."""
+
+    def __init__(self, desk: Desk, parts: Parts, operations: Sequence[Operation]) -> None:
+        self.desk = desk
+        self.parts = parts
+        self.views = Views()
+        options = parts.options
+        self.hubs = Hubs(desk, self.views, options.period_s, options.streams_per_subject)
+        self._ready_until_s = 0.0
+        self._hsts = "max-age=31536000" if options.is_secure else None
+        self.operations = operations
+        self.document = document_of(operations)
+
+    def routes(self) -> list[BaseRoute]:
+        """Of every operation, and what is no JSON."""
+        found: list[BaseRoute] = [self._route(one) for one in self.operations]
+        found.append(Route(f"{API}/stream", self._endpoint("GET", f"{API}/stream", self._stream)))
+        found.append(WebSocketRoute(f"{API}/ws", self._websocket))
+        if self.parts.options.docs:
+            for path, handler in (("/openapi.json", self._openapi), ("/docs", self._docs)):
+                found.append(Route(path, self._endpoint("GET", path, handler, always=True)))
+        return found
+
+    def _route(self, one: Operation) -> Route:
+        endpoint = self._endpoint(one.method, one.path, one.handler, always=one.always)
+        return Route(one.path, endpoint, methods=[one.method])
+
+    def _endpoint(
+        self, method: str, path: str, handler: Handler, *, always: bool = False
+    ) -> Callable[[Request], object]:
+        metrics = self.parts.metrics
+        reads_body = method in ("POST", "PUT", "DELETE")
+
+        async def endpoint(request: Request) -> Response:
+            started_s = perf_counter()
+            response = await self._answered(request, path, handler, reads_body, always)
+            if self._hsts is not None:
+                response.headers["Strict-Transport-Security"] = self._hsts
+            for name, value in HEADERS.items():
+                response.headers.setdefault(name, value)
+            if response.status_code == 429:
+                metrics.count("ratelimit_block")
+            metrics.request(path, response.status_code, perf_counter() - started_s)
+            return response
+
+        return endpoint
+
+    async def _answered(
+        self, request: Request, path: str, handler: Handler, reads_body: bool, always: bool
+    ) -> Response:
+        asked = self.asked(request, request.method, path)
+        try:
+            self._refuse_host(request)
+            admitted = self.parts.gate.admit(asked)
+            if not always and not self._is_ready():
+                reason = "The engine is starting or stopping, or its journal failed: see /readyz."
+                raise Problem(503, "not_ready", reason, headers={"Retry-After": "1"})
+            body = b""
+            if reads_body:
+                body = await body_of(request, self.parts.options.max_body_bytes)
+            return await handler(self.call(request, admitted, asked.address, body))
+        except Denied as denied:
+            await self.parts.audit.denied(asked, denied)
+            return answer_of(problem_of(denied))
+        except Problem as problem:
+            response = answer_of(problem)
+            if problem.status in (408, 413):
+                response.headers["Connection"] = "close"
+            return response
+        except AdapterError as error:
+            log.error("request failed outside", route=path, cause=type(error).__name__)
+            self.parts.metrics.count("errors")
+            return answer_of(Problem(503, "outside", "What it needs cannot be reached now."))
+        except Exception as error:  # noqa: BLE001  one request, never the program
+            # Neither the message nor the trace: they may hold what the caller sent.
+            log.error("request failed", route=path, cause=type(error).__name__, at=_place(error))
+            self.parts.metrics.count("errors")
+            return answer_of(Problem(500, "fault", "This is a fault of ours; it is in the log."))
+
+    def call(self, request: Request, admitted: Admitted, address: str, body: bytes = b"") -> Call:
+        """The request for its handler."""
+        return Call(request, admitted, self.desk, self.parts, self.views, address, body)
+
+    def asked(self, connection: HTTPConnection, method: str, path: str) -> Asked:
+        """The request as access sees it."""
+        headers = connection.headers
+        client = connection.client
+        address = "" if client is None else client.host
+        if self.parts.options.behind_proxy:
+            # The last one is what our own proxy saw; those before it are the client's to invent.
+            address = headers.get("x-forwarded-for", address).rpartition(",")[2].strip()[:64]
+        return Asked(
+            method,
+            path,
+            address,
+            headers.get("authorization"),
+            headers.get("cookie"),
+            headers.get("x-csrf-token"),
+            headers.get("origin"),
+            headers.get("sec-fetch-site"),
+            headers.get("host"),
+        )
+
+    def _refuse_host(self, connection: HTTPConnection) -> None:
+        hosts = self.parts.options.hosts
+        if not hosts:
+            return
+        name = connection.headers.get("host", "").rpartition(":")
+        if (name[0] or name[2]).lower() not in hosts:
+            raise Problem(421, "wrong_host", "This host name is not answered to.")
+
+    def _is_ready(self) -> bool:
+        now_s = perf_counter()
+        if now_s < self._ready_until_s:
+            return True
+        is_ready = self.desk.health().is_ready
+        self._ready_until_s = now_s + READY_S if is_ready else 0.0
+        return is_ready
+
+    async def _stream(self, call: Call) -> Response:
+        hub, cursor = entered(call, self.hubs)
+        return StreamResponse(call, self.hubs, hub, cursor)
+
+    async def _websocket(self, socket: WebSocket) -> None:
+        path = f"{API}/ws"
+        asked = self.asked(socket, "GET", path)
+        try:
+            self._refuse_host(socket)
+            admitted = self.parts.gate.admit(asked)
+            request = Request({**socket.scope, "type": "http", "method": "GET"})
+            await talk(self.call(request, admitted, asked.address), self.hubs, socket)
+        except Denied as denied:
+            await self.parts.audit.denied(asked, denied)
+            await socket.send_denial_response(answer_of(problem_of(denied)))
+        except Problem as problem:
+            await socket.send_denial_response(answer_of(problem))
+
+    async def _openapi(self, call: Call) -> Response:
+        del call
+        return Response(self.document, media_type="application/json")
+
+    async def _docs(self, call: Call) -> Response:
+        del call
+        page = docs_page(self.document)
+        return Response(page, media_type="text/html", headers={"Content-Security-Policy": DOCS_CSP})
+
+
+def make_app(desk: Desk, parts: Parts, pages: Sequence[BaseRoute] | None = None) -> Starlette:
+    """The application.
+
+    Args:
+        pages: routes of the dashboard; None: a plain page that says where the API is.
+    """
+    api = Api(desk, parts, OPERATIONS)
+    shown = [Route("/", _plain), Route("/static/{path:path}", _no_file)]
+    app = Starlette(
+        routes=[*api.routes(), *(pages if pages is not None else shown)],
+        exception_handlers={HTTPException: _http_problem},
+    )
+    app.router.redirect_slashes = False
+    app.state.api = api
+    return app
+
+
+async def _plain(request: Request) -> Response:
+    del request
+    return Response(_PLAIN, media_type="text/html", headers=HEADERS)
+
+
+async def _no_file(request: Request) -> Response:
+    del request
+    return answer_of(Problem(404, "not_found"))
+
+
+async def _http_problem(request: Request, error: Exception) -> Response:
+    """Of a path or a method that no route has."""
+    del request
+    assert isinstance(error, HTTPException)
+    reason = "method_not_allowed" if error.status_code == 405 else "not_found"
+    status = error.status_code if error.status_code in (404, 405) else 400
+    response = answer_of(Problem(status, reason, headers=dict(error.headers or {})))
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def _place(error: BaseException) -> str:
+    """Where it was raised, without what was in it."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return ""
+    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"
