@@ -99,6 +99,8 @@ ROUTES: dict[tuple[str, str], Policy] = {
     ("GET", "/docs"): _probe(),
     # The page is the same for all and holds nothing of anybody's: what fills it needs a session.
     ("GET", "/"): _probe(),
+    ("GET", "/a/{server}/{login}"): _probe(),
+    ("GET", "/v/{id}"): _probe(),
     ("GET", "/static/{path}"): _probe(),
 }
 """(method, path as the application declares it) -> what it demands. HEAD is as GET."""

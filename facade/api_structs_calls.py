@@ -132,7 +132,7 @@ class RulesetBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
     reason: Given
 
 
-class SyncBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+class ReportBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Ask the terminal of one account for a full report."""
 
     account: Name

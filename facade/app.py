@@ -42,6 +42,7 @@ _PLAIN = b"""<!doctype html><meta charset="utf-8"><title>Tidegate</title>
 <p>Tidegate guards. <a href="/docs">The API, in words</a>, <a href="/openapi.json">for programs</a>.
 """
 READY_S = 0.2
+PAGES = ("/", "/a/{server}/{login}", "/v/{id}")
 
 
 class Api:
@@ -67,6 +68,15 @@ class Api:
             for path, handler in (("/openapi.json", self._openapi), ("/docs", self._docs)):
                 found.append(Route(path, self._endpoint("GET", path, handler, always=True)))
         return found
+
+    def page(self, route: Route) -> Route:
+        """A route of the page, counted and with headers as all others."""
+
+        async def shown(call: Call) -> Response:
+            response: Response = await route.endpoint(call.request)
+            return response
+
+        return Route(route.path, self._endpoint("GET", route.path, shown, always=True))
 
     def _route(self, one: Operation) -> Route:
         endpoint = self._endpoint(one.method, one.path, one.handler, always=one.always)
@@ -192,16 +202,17 @@ class Api:
         return Response(page, media_type="text/html", headers={"Content-Security-Policy": DOCS_CSP})
 
 
-def make_app(desk: Desk, parts: Parts, pages: Sequence[BaseRoute] | None = None) -> Starlette:
+def make_app(desk: Desk, parts: Parts, pages: Sequence[Route] | None = None) -> Starlette:
     """The application.
 
     Args:
         pages: routes of the dashboard; None: a plain page that says where the API is.
     """
     api = Api(desk, parts, OPERATIONS)
-    shown = [Route("/", _plain), Route("/static/{path:path}", _no_file)]
+    if pages is None:
+        pages = [*(Route(path, _plain) for path in PAGES), Route("/static/{path:path}", _no_file)]
     app = Starlette(
-        routes=[*api.routes(), *(pages if pages is not None else shown)],
+        routes=[*api.routes(), *map(api.page, pages)],
         exception_handlers={HTTPException: _http_problem},
     )
     app.router.redirect_slashes = False
@@ -211,7 +222,7 @@ def make_app(desk: Desk, parts: Parts, pages: Sequence[BaseRoute] | None = None)
 
 async def _plain(request: Request) -> Response:
     del request
-    return Response(_PLAIN, media_type="text/html", headers=HEADERS)
+    return Response(_PLAIN, media_type="text/html")
 
 
 async def _no_file(request: Request) -> Response:

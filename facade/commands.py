@@ -32,9 +32,9 @@ from facade.api_structs_calls import (
     IntentBody,
     NoQuery,
     ReleaseBody,
+    ReportBody,
     RulesetBody,
     ScopeQuery,
-    SyncBody,
 )
 from facade.call import JSON, Call
 from facade.codec import encode
@@ -122,9 +122,9 @@ async def ruleset(call: Call) -> Response:
     return await once(call, effect)
 
 
-async def sync(call: Call) -> Response:
+async def ask_report(call: Call) -> Response:
     """The terminal of an account is asked for a full report."""
-    said = call.said(SyncBody)
+    said = call.said(ReportBody)
     call.query(NoQuery)
     key = call.named(said.account)
 

@@ -123,9 +123,9 @@ OPERATIONS: tuple[Operation, ...] = (
     _act(
         "POST",
         f"{API}/reconciliation/sync",
-        commands.sync,
+        commands.ask_report,
         "Ask for a full report",
-        calls.SyncBody,
+        calls.ReportBody,
     ),
     _act("POST", f"{_ONE}/halt", commands.halt, "Take no new risk", calls.HaltBody),
     _act("POST", f"{_ONE}/flatten", commands.flatten, "Close everything", calls.FlattenBody),

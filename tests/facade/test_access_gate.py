@@ -57,8 +57,9 @@ def test_every_route_that_is_not_public_needs_a_token(desk: AccessDesk) -> None:
             continue
         assert refusal(desk, asked(method, path)) == (401, "token_missing")
         assert refusal(desk, asked(method, path, "nonsense")) == (401, "token_malformed")
-    probes = {"/healthz", "/readyz", "/version", "/openapi.json", "/docs", "/", "/static/{path}"}
-    assert public == {f"{API}/trading/health", *probes}
+    probes = {"/healthz", "/readyz", "/version", "/openapi.json", "/docs"}
+    page = {"/", "/a/{server}/{login}", "/v/{id}", "/static/{path}"}
+    assert public == {f"{API}/trading/health", *probes, *page}
 
 
 def test_the_table_says_what_the_contract_says() -> None:
