@@ -7,6 +7,9 @@ thread. docs/metrics.md describes each metric, and a test holds it to this file.
 import logging
 from collections.abc import Callable, Iterator, Mapping
 
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
 import trio
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -167,7 +170,7 @@ class Metrics:
         snapshots = []
         for number, key in enumerate(desk.keys()):
             if number % SLICE_ACCOUNTS == 0:
-                await trio.lowlevel.checkpoint()
+                await anyio.lowlevel.checkpoint()
             snapshots.append(desk.snapshot(key))
         health = desk.health()
         for name, read, known in self._sources:
@@ -184,7 +187,7 @@ class Metrics:
             _gauge("inbox_depth", "Most that waited for one account since the last scrape.", depth)
         )
         self._families = families
-        return await trio.to_thread.run_sync(generate_latest, self.registry)
+        return await anyio.to_thread.run_sync(generate_latest, self.registry)
 
     def collect(self) -> Iterator[Metric]:
         """The aggregates of the last scrape: what the registry asks its collectors for."""

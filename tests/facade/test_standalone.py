@@ -44,10 +44,10 @@ def settled(token_file: str = "token") -> Iterator[Settings]:
 
 
 def token_of(settings: Settings) -> str:
-    """Of an operator of every account."""
+    """Of an admin of every account."""
     keys = AccessKeys(settings.access_keys)
     keys.create("2026-01-01T00:00:00+00:00")
-    return issue(keys, Grant("ann", "operator", ("*",), None, 900), now_msc() // 1000).token
+    return issue(keys, Grant("ann", "admin", ("*",), None, 900), now_msc() // 1000).token
 
 
 class Lifespan:
@@ -105,6 +105,7 @@ async def test_it_answers_from_the_mirror_and_commands_for_its_callers() -> None
                     answers["one"] = await client.get(f"{base}/Demo-1/3")
                     answers["none"] = await client.get(f"{base}/Demo-1/9")
                     answers["events"] = await client.get(f"{base}/Demo-1/3/events")
+                    answers["metrics"] = await client.get("/metrics")
                     answers["halt"] = await client.post(
                         f"{base}/Demo-1/3/halt", json={"reason": "news"}
                     )
@@ -122,7 +123,8 @@ async def test_it_answers_from_the_mirror_and_commands_for_its_callers() -> None
             nursery.cancel_scope.cancel()
     statuses = {name: answer.status_code for name, answer in answers.items()}
     assert statuses["none"] == 404
-    assert {statuses[name] for name in ("ready", "all", "one", "events")} == {200}
+    assert {statuses[name] for name in ("ready", "all", "one", "events", "metrics")} == {200}
+    assert 'accounts{quality="known"} 4.0' in answers["metrics"].text
     assert answers["one"].json()["equity"] == 10_500.0
     assert statuses["halt"] in (200, 202), answers["halt"].text
     assert [(key, c.by) for key, c in desk.given] == [(key_of(3), "api:ann")]
