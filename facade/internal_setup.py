@@ -6,7 +6,7 @@ import time
 from engine.desk import Desk
 from engine.domain.ids import AccountKey
 from engine.errors import UserError
-from facade.access import Denied, Scopes
+from facade.access import Denied, Scopes, tenants_of
 from facade.access_keys import AccessKeys
 from facade.access_policy import OPERATORS, STEP_UP_S
 from facade.access_tokens import Verifier, rules_of
@@ -34,12 +34,8 @@ def internal_socket_of(settings: Settings, desk: Desk) -> InternalSocket:
 def second_person_of(settings: Settings, desk: Desk) -> SecondPerson:
     """Says whose a token is that agrees to a release: an operator of that account, just now."""
     verifier = Verifier(AccessKeys(settings.access_keys), time.time, rules_of(settings))
-    accounts = desk.keys()
-    tenants = {
-        name: {key for key in accounts if str(key) in of}
-        for name, of in settings.keys.access.tenants.items()
-    }
-    scopes = Scopes(desk.keys, tenants)
+    accounts = [account.spec.key for account in settings.book.accounts]
+    scopes = Scopes(desk.keys, tenants_of(settings.keys.access.tenants, accounts))
 
     def second_person(token: str, key: AccountKey) -> str:
         try:

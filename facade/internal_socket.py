@@ -26,6 +26,8 @@ from facade.internal_rules import Peer, Rules
 
 CONNECTIONS = 64
 LOOPBACK = "127.0.0.1"
+AGAIN_S = 0.1
+"""After an accept that failed: there may be a descriptor again."""
 PATH_BYTES = 100
 """A little less than the kernel takes (sun_path, 108 on Linux)."""
 
@@ -91,8 +93,14 @@ class InternalSocket:
     ) -> None:
         with listener.socket:
             while True:
-                stream = await listener.accept()
-                peer = who(stream)
+                try:
+                    stream = await listener.accept()
+                    peer = who(stream)
+                except OSError as error:  # no descriptor left, or it is gone already
+                    log.warning("a client could not be let in", cause=str(error))
+                    self.counts.turned_away += 1
+                    await trio.sleep(AGAIN_S)
+                    continue
                 if self.counts.connections >= CONNECTIONS or peer is None:
                     self.counts.turned_away += 1
                     await trio.aclose_forcefully(stream)

@@ -4,6 +4,7 @@ import os
 import socket
 import stat
 from contextlib import suppress
+from errno import EMFILE
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -335,6 +336,24 @@ async def test_a_fault_of_ours_ends_that_connection_alone(monkeypatch: pytest.Mo
         await mine.say(2, "health")
         assert await mine.is_closed()
         assert await steady.keys() == [ONE, OTHER]
+
+
+async def test_an_accept_that_fails_is_tried_again_and_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain, failures = trio.SocketListener.accept, [EMFILE, EMFILE]
+
+    async def failing(self: trio.SocketListener) -> trio.SocketStream:
+        if failures:
+            raise OSError(failures.pop(), "Too many open files")
+        return await plain(self)
+
+    async with house(rules=Rules()) as home, open_client(home.path) as steady:
+        monkeypatch.setattr(trio.SocketListener, "accept", failing)
+        async with open_client(home.path), open_client(home.path) as late:
+            assert await late.keys() == await steady.keys()
+        assert failures == []
+        assert home.served.counts.turned_away == 2
 
 
 # The path
