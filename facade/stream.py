@@ -14,6 +14,7 @@ import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import NamedTuple
 
 import anyio
@@ -284,8 +285,9 @@ async def frames(
     number = hub.number
     if cursor:
         try:
-            async for record in hub.missed(cursor):
-                yield Frame("event", record)
+            async with aclosing(hub.missed(cursor)) as missed:
+                async for record in missed:
+                    yield Frame("event", record)
         except LookupError:
             yield Frame("resync", b'{"reason":"of other accounts: read the events again"}')
     yield Frame("snapshots", await hub.everything(), hub.cursor())

@@ -1,0 +1,217 @@
+"""Streams: coalesced snapshots, records without loss, and readers that do not keep up."""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import Any
+
+import anyio
+import pytest
+import trio
+
+from engine.tap import QUEUE_RECORDS
+from facade.api_structs_accounts import Views
+from facade.stream import KEPT, Frame, Hub, Hubs, frames
+from facade.streaming import sse
+from tests.facade.fake_desk import FakeDesk, key_of
+
+PERIOD_S = 0.25
+
+
+class House:
+    """A desk, its hubs, and readers of them."""
+
+    def __init__(self, logins: tuple[int, ...] = (1001, 1002)) -> None:
+        self.desk = FakeDesk(logins)
+        self.desk.tick(1.1)
+        self.views = Views()
+        self.hubs = Hubs(self.desk, self.views, PERIOD_S, 5)
+        self.stopping = anyio.Event()
+        self.streams: list[AsyncGenerator[Frame, None]] = []
+
+    def hub(self, subject: str = "ann") -> Hub:
+        found = self.hubs.enter(subject, self.desk.keys())
+        assert found is not None
+        return found
+
+    def read(
+        self, hub: Hub, cursor: str | None = None, left_s: float = 600
+    ) -> AsyncGenerator[Frame, None]:
+        made = frames(hub, cursor, self.stopping, PERIOD_S, left_s, self.desk)
+        self.streams.append(made)
+        return made
+
+
+@pytest.fixture
+async def open_house(autojump_clock: Any) -> AsyncIterator[Callable[..., House]]:
+    """Makes houses; ends their streams, on a clock that jumps."""
+    made: list[House] = []
+
+    def make(logins: tuple[int, ...] = (1001, 1002)) -> House:
+        made.append(House(logins))
+        return made[-1]
+
+    yield make
+    for one in made:
+        for stream in one.streams:
+            await stream.aclose()
+
+
+Make = Callable[..., House]
+
+
+async def take(stream: AsyncGenerator[Frame, None], name: str) -> Frame:
+    """The next frame of that name."""
+    async for frame in stream:
+        if frame.name == name:
+            return frame
+    raise AssertionError(f"it ended without {name}")
+
+
+async def quiet(stream: AsyncGenerator[Frame, None]) -> Frame:
+    """Past what a reader begins with and what is due, to the first heartbeat."""
+    return await take(stream, "heartbeat")
+
+
+def seqs(found: list[Frame]) -> list[tuple[int, int]]:
+    told = [json.loads(frame.body) for frame in found if frame.name == "event"]
+    return [(one["login"], one["seq"]) for one in told]
+
+
+async def test_a_reader_begins_with_every_account(open_house: Make) -> None:
+    house = open_house()
+    first = await anext(house.read(house.hub()))
+    assert first.name == "snapshots"
+    assert [one["login"] for one in json.loads(first.body)] == [1001, 1002]
+
+
+async def test_ticks_of_one_period_are_one_delta(open_house: Make) -> None:
+    house = open_house()
+    stream = house.read(house.hub())
+    await quiet(stream)
+    for step in range(50):
+        house.desk.tick(1.1 + step / 10_000)
+    delta = await take(stream, "snapshots")
+    equities = {one["equity"] for one in json.loads(delta.body)}
+    assert equities == {house.desk.snapshot(key_of(1001)).equity}
+    assert (await anext(stream)).name == "heartbeat"
+
+
+async def test_readers_share_the_bytes_of_a_delta(open_house: Make) -> None:
+    house = open_house()
+    hub = house.hub()
+    assert house.hub("bob") is hub
+    one, other = house.read(hub), house.read(hub)
+    await quiet(one)
+    await quiet(other)
+    house.desk.tick(1.2)
+    built = house.desk.built
+    mine, theirs = await take(one, "snapshots"), await take(other, "snapshots")
+    assert mine.body is theirs.body
+    assert house.desk.built - built <= 6
+
+
+async def test_every_record_comes_once_and_in_order(open_house: Make) -> None:
+    house = open_house()
+    stream = house.read(house.hub())
+    await quiet(stream)
+    house.desk.say(1001, 3)
+    house.desk.say(1002, 2)
+    found = [await take(stream, "event") for _ in range(5)]
+    assert seqs(found) == [(1001, 2), (1001, 3), (1001, 4), (1002, 2), (1002, 3)]
+    assert [bool(frame.cursor) for frame in found] == [False] * 4 + [True]
+
+
+async def test_a_reader_that_comes_back_missed_nothing(open_house: Make) -> None:
+    house = open_house()
+    hub = house.hub()
+    stream = house.read(hub)
+    await quiet(stream)
+    house.desk.say(1001, 2)
+    last = [await take(stream, "event") for _ in range(2)][-1]
+    await stream.aclose()
+    house.hubs.leave("ann", hub)
+    house.desk.say(1001, 2)
+    house.desk.say(1002, 1)
+    again = house.read(house.hub(), last.cursor)
+    found = [await take(again, "event") for _ in range(3)]
+    assert sorted(seqs(found)) == [(1001, 4), (1001, 5), (1002, 2)]
+
+
+async def test_an_id_is_good_after_a_restart_and_at_another_process(open_house: Make) -> None:
+    house = open_house()
+    stream = house.read(house.hub())
+    cursor = (await anext(stream)).cursor
+    other = open_house()
+    other.desk.say(1002, 3)
+    again = other.read(other.hub(), cursor)
+    found = [await take(again, "event") for _ in range(3)]
+    assert seqs(found) == [(1002, 2), (1002, 3), (1002, 4)]
+
+
+async def test_an_id_of_other_accounts_is_told(open_house: Make) -> None:
+    house, other = open_house(), open_house((7, 8, 9))
+    cursor = other.hub().cursor()
+    for wrong in (cursor, "nonsense", "x.AAAA", cursor + "AAAA"):
+        assert (await anext(house.read(house.hub("b" + wrong[:9]), wrong))).name == "resync"
+
+
+async def test_more_records_than_a_queue_holds_come_from_the_journal(open_house: Make) -> None:
+    house = open_house((1001,))
+    stream = house.read(house.hub())
+    await quiet(stream)
+    count = QUEUE_RECORDS + 10
+    house.desk.say(1001, count)
+    found = [await take(stream, "event") for _ in range(count)]
+    assert seqs(found) == [(1001, seq) for seq in range(2, count + 2)]
+
+
+async def test_a_reader_too_far_behind_is_let_go(open_house: Make) -> None:
+    house = open_house()
+    hub = house.hub()
+    slow, quick = house.read(hub), house.read(hub)
+    await quiet(slow)
+    await quiet(quick)
+    for step in range(KEPT + 2):
+        house.desk.tick(1.2 + step / 1000)
+        await take(quick, "snapshots")
+    names = [frame.name async for frame in slow]
+    assert names[-1] == "behind"
+
+
+async def test_a_stream_says_that_the_program_stops(open_house: Make) -> None:
+    house = open_house()
+    stream = house.read(house.hub())
+    await quiet(stream)
+    house.stopping.set()
+    assert [frame.name async for frame in stream][-1] == "stopping"
+
+
+async def test_a_stream_ends_with_its_token(open_house: Make) -> None:
+    house = open_house()
+    began_s = trio.current_time()
+    names = [frame.name async for frame in house.read(house.hub(), left_s=5)]
+    assert names[-1] == "expired"
+    assert names.count("heartbeat") >= 1
+    assert trio.current_time() - began_s < 10
+
+
+async def test_a_subject_has_a_number_of_streams_and_no_more(open_house: Make) -> None:
+    house = open_house()
+    hubs = [house.hub() for _ in range(5)]
+    assert house.hubs.enter("ann", house.desk.keys()) is None
+    assert house.hubs.enter("bob", house.desk.keys()) is hubs[0]
+    house.hubs.leave("ann", hubs[0])
+    assert house.hubs.enter("ann", house.desk.keys()) is hubs[0]
+
+
+async def test_the_last_reader_ends_the_hub(open_house: Make) -> None:
+    house = open_house()
+    hub = house.hub()
+    assert house.desk.tap.listeners == 1
+    house.hubs.leave("ann", hub)
+    assert (house.desk.tap.listeners, house.hubs.streams) == (0, 0)
+
+
+def test_an_event_is_as_the_specification_has_it() -> None:
+    assert sse(Frame("event", b"{}", "a.b")) == b"id: a.b\nevent: event\ndata: {}\n\n"
+    assert sse(Frame("heartbeat", b"{}")) == b"event: heartbeat\ndata: {}\n\n"
