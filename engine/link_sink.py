@@ -63,6 +63,7 @@ class LiveSink:
         self._clock = clock
         self._meter = meter
         self._on_led = on_led
+        self._offsets_s: dict[str, int] = {}
 
     async def linked(self, facts: TerminalFacts) -> None:
         """See `LinkSink.linked`."""
@@ -131,9 +132,12 @@ class LiveSink:
 
     async def quotes(self, feed: str, quotes: Sequence[LinkQuote], sent: Sent) -> None:
         """See `LinkSink.quotes`. The engine's own clock stamps them."""
-        del sent
         intake = self._accounts.intake(feed)
         if intake is not None:
+            if self._offsets_s.get(feed) != sent.gmt_offset_s:
+                # Summer time, or a mended clock: what looks like an hour ago is no older.
+                self._offsets_s[feed] = sent.gmt_offset_s
+                intake.start_over()
             self._meter.count("ticks", len(quotes), feed)
             await intake.take(quotes)
 

@@ -21,6 +21,7 @@ from engine.domain.events import (
     ReplayEnded,
     TimeReached,
 )
+from engine.domain.guards import AccountGuard
 from engine.domain.quotes import Quote
 from engine.domain.records import Tick
 from engine.domain.valuation import missing_quote
@@ -54,6 +55,8 @@ class Router:
         limits = [actor.inbox.tick_limit for actor in actors]
         self._longest = max(1, min([1024, *limits]) // 2)
         self._resets = ResetSchedule([], 0)
+        self._resets_until_msc = 0
+        self._scheduled: list[tuple[AccountGuard, ...]] = []
         self._unseen: set[int] = set()
         self._unknown_due_msc = NEVER_MSC
         self._heard_ns: dict[str, int] = {}
@@ -74,7 +77,8 @@ class Router:
         self._unseen = set(range(symbols))
         for actor in self._actors:
             self._tell(actor, Told(Opened(time_msc)))
-        self._resets = ResetSchedule([actor.state for actor in self._actors], time_msc)
+        self._resets_until_msc = time_msc
+        self._schedule_resets()
         self._await_operations()
 
     async def on_quotes(self, batch: TickBatch) -> None:
@@ -83,8 +87,11 @@ class Router:
         Returns when all are told, not when all is done. Nothing is told after `close`.
         """
         await trio.lowlevel.checkpoint()
-        if not len(batch):
-            return
+        if len(batch):
+            await self.mark(batch)
+
+    async def mark(self, batch: TickBatch) -> None:
+        """The same without a checkpoint, for callers that had one: no other task runs before."""
         self._hear(batch)
         if not self.is_open:
             self.open(int(batch.time_msc[0]), len(batch.symbols))
@@ -112,6 +119,11 @@ class Router:
         A replay does not call this: there, time moves only at ticks and reset instants.
         """
         if self.is_open:
+            if any(
+                actor.state.spec.guards is not guards
+                for actor, guards in zip(self._actors, self._scheduled, strict=True)
+            ):
+                self._schedule_resets()  # a live account gets its rules after the opening
             await self._instants_until(time_msc, alarms=True)
             if self._unknown_due_msc <= time_msc:
                 for place in sorted(self._seats.unknown):
@@ -137,6 +149,12 @@ class Router:
     def close(self) -> None:
         """No tick is told any more."""
         self.is_closed = True
+
+    def _schedule_resets(self) -> None:
+        """Reads the reset instants off the accounts' guards, from where they were told until."""
+        self._scheduled = [actor.state.spec.guards for actor in self._actors]
+        states = [actor.state for actor in self._actors]
+        self._resets = ResetSchedule(states, self._resets_until_msc)
 
     def _walk_stretch(self, ahead: TickBatch) -> int:
         """Walks as far as can be walked at once; how many ticks that was."""
@@ -194,6 +212,7 @@ class Router:
             reset_msc = self._resets.next_msc
             alarm_msc = self._seats.next_alarm_msc if alarms else NEVER_MSC
             if min(reset_msc, alarm_msc) > time_msc or self.is_closed:
+                self._resets_until_msc = max(self._resets_until_msc, time_msc)
                 return
             if reset_msc <= alarm_msc:
                 instant, due = self._resets.take()

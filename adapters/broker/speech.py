@@ -14,7 +14,13 @@ from adapters.mt5.intents import IntentTable
 from adapters.mt5.terminal_side import TerminalSide
 from engine.clock import Clock
 from engine.domain.quotes import Quote
-from engine.domain.reports import AccountReport, CommandResult, FullReport, Heartbeat
+from engine.domain.reports import (
+    AccountReport,
+    CommandResult,
+    FullReport,
+    Heartbeat,
+    SpecReport,
+)
 
 Telling = DealMade | PositionMoved | CommandResult
 
@@ -30,6 +36,7 @@ class Speech:
         self._step_msc = 0
         self._offset_error_s = 0
         self._told_offset_s = 0
+        self._told_specs: tuple[SpecReport, ...] = ()
 
     def hello(self, company: str, build: int) -> frames.Hello:
         """Who the terminal is."""
@@ -73,12 +80,20 @@ class Speech:
             account=self._account_report(),
             positions=() if failed else account.position_reports(),
             orders=() if failed else account.order_reports(),
-            specs=tuple(s.spec_report() for s in self._server.market.symbols.values()),
+            specs=self._specs(),
             recent_intents=self._intents.recent(),
             floor=self._intents.floor or None,
             complete=not failed,
         )
+        self._told_specs = report.specs
         return side.send_report(report, self.gmt_msc(), self._offset_s_if_changed())
+
+    def has_new_terms(self) -> bool:
+        """Whether a symbol's terms are not those last reported: only a report can tell them."""
+        return self._specs() != self._told_specs
+
+    def _specs(self) -> tuple[SpecReport, ...]:
+        return tuple(symbol.spec_report() for symbol in self._server.market.symbols.values())
 
     def heartbeat(self, side: TerminalSide) -> bytes:
         """The server's arithmetic now."""

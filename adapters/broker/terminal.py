@@ -267,6 +267,8 @@ class Terminal:
                 self.cut(cut / 1000.0)
                 return
             self._flush()
+            if self._speech.has_new_terms():
+                self._say(self._speech.report(side))
             self._say(self._speech.heartbeat(side))
 
     # The engine's commands

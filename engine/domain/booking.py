@@ -56,6 +56,7 @@ def book(draft: Draft, deal: DealReport, deal_msc: int) -> None:
 def _book_trade(draft: Draft, deal: DealReport, deal_msc: int) -> None:
     state, live = draft.state, live_of(draft)
     total = residuals.total_minor(deal, state.spec.digits)
+    is_owed = deal.position_id in live.settling or _is_believed_already(state, live, total)
     _move_balance(draft, total, deal_msc)
     _count_for_objectives(draft, total)
     if deal.position_id in live.settling:
@@ -68,6 +69,9 @@ def _book_trade(draft: Draft, deal: DealReport, deal_msc: int) -> None:
         return
     held = live.holding(deal.position_id)
     is_told = held is not None and 0 < deal.time_msc <= held.time_update_msc
+    if held is not None and deal.time_msc == held.time_update_msc:
+        # Of one millisecond: an order that filled on the tick that hit the stop, as likely as not.
+        is_told = is_owed
     left_lots = position.volume_lots - deal.volume
     if is_told:
         pass  # the position's own record came first: the volume is off it already

@@ -11,6 +11,9 @@ from engine.domain.effects import TellTerminal
 from engine.domain.link_events import Linked, LinkLost, Recovered, WentSilent
 from engine.domain.live import Link
 
+UNTOLD_MS = 60_000
+"""A reset instant is told to an account within a small part of this, whatever the load."""
+
 
 def on_linked(draft: Draft, event: Linked) -> None:
     """A terminal is there; a full report follows, and nothing is sent before it."""
@@ -73,12 +76,14 @@ def on_recovered(draft: Draft, _event: Recovered) -> None:
     """After a restart: what was out may have been done, and nobody saw what the market did."""
     live, state = live_of(draft), draft.state
     before_msc = state.time_msc
+    # What came after midnight may be durable where midnight itself, told late, was not.
+    untold_msc = max(live.reset_msc, before_msc - UNTOLD_MS) if state.opened else 0
     set_live(
         draft,
         link=replace(live.link, is_linked=False, is_reported=False, is_silent=False),
         floor_sent=None,
         beats_below=0,
-        missed_since_msc=live.missed_since_msc or before_msc,
+        missed_since_msc=live.missed_since_msc or untold_msc,
         estimated_msc=live.estimated_msc or (before_msc if state.opened else 0),
     )
     draft.state = replace(draft.state, known=False, untested=True)

@@ -50,6 +50,8 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     """(UTC ms, minor units that moved the balance) of late, oldest first."""
     missed_since_msc: int = 0
     """From when on resets found nobody who could value the account; 0: none is missed."""
+    reset_msc: int = 0
+    """The last reset instant that was taken; 0: none yet."""
     estimated_msc: int = 0
     """From when on the high-water mark may be too low: ticks went by unseen. 0: it is exact."""
     halted_ids: tuple[int, ...] = ()

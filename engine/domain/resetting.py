@@ -39,6 +39,7 @@ def reset_due(draft: Draft, equity: int, quotes: Quotes) -> None:
     for place, guard in enumerate(draft.state.spec.guards):
         if guard.reset is not None and is_reset(guard.reset, draft.time_msc):
             _end_day_of(draft, place, guard, equity, quotes, draft.time_msc)
+            _taken(draft, draft.time_msc)
 
 
 def catch_up(draft: Draft, equity: int, quotes: Quotes) -> None:
@@ -59,6 +60,14 @@ def catch_up(draft: Draft, equity: int, quotes: Quotes) -> None:
             instant, following = following, next_reset_msc(guard.reset, following)
         if instant:
             _end_day_of(draft, place, guard, equity, quotes, instant)
+            _taken(draft, instant)
+
+
+def _taken(draft: Draft, instant_msc: int) -> None:
+    """Remembers, over a restart, that the days until then are ended."""
+    live = draft.state.live
+    if live is not None and live.reset_msc < instant_msc:
+        draft.state = replace(draft.state, live=replace(live, reset_msc=instant_msc))
 
 
 def _end_day_of(

@@ -1,38 +1,77 @@
 """What must be so at the end of a whole run, told from the broker's own books and the journal."""
 
 from collections import Counter
+from typing import NamedTuple
 
 import trio
 from trio import testing
 
 from engine.domain import records
 from engine.domain.close_orders import State
+from engine.domain.discrepancies import PROVED
+from engine.domain.ids import AccountKey
+from engine.errors import JournalError
 from engine.recovery import replayed
-from tests.simulation.whole_world import SLACK_MINOR, World
+from tests.simulation.whole_drift import KINDS
+from tests.simulation.whole_eye import DAILY
+from tests.simulation.whole_wire import seed_scheduler
+from tests.simulation.whole_world import TROUBLE_S, World
 
 _EXPERT = 3
-NEAR_MS = 2_000
+BLIND_MS = 12_000
+"""A terminal that is linked, whatever it does, leaves its account unknown for no longer."""
+
+UNTRUE_MS = 3_500
+"""A terminal is silent for 3 s before that is noticed."""
 
 
-def run_world(seed: int, *, calm: bool = False) -> tuple[World, list[str]]:
+class Ran(NamedTuple):
+    """A world at its end, and everything that is wrong in it."""
+
+    world: World
+    wrong: list[str]
+
+
+def run_world(seed: int, *, calm: bool = False, trouble_s: float = TROUBLE_S) -> Ran:
     """The world of a seed at its end, and everything that is wrong in it."""
-    world = World(seed, calm=calm)
-    wrong: list[str] = []
+    made: list[World] = []
 
-    async def whole() -> None:
-        await world.run()
+    async def live() -> None:
+        made.append(World(seed, calm=calm, trouble_s=trouble_s))
+        await made[0].run()
 
-    # The order in which Trio wakes tasks is drawn too; seeded, so that a seed is one run.
-    from trio._core import _run
+    seed_scheduler(seed)
+    broken: list[str] = []
+    try:
+        trio.run(live, clock=testing.MockClock(autojump_threshold=0))
+    except* (JournalError, AssertionError) as crash:
+        broken = [f"the engine broke: {crash.exceptions[0]!r}"]
+    world = made[0]
+    if broken:
+        return Ran(world, broken)
+    wrong = [*_beliefs(world), *_history(world), *_closes(world), *_verdicts(world)]
+    return Ran(world, wrong + _drift(world, whole=trouble_s >= TROUBLE_S))
 
-    _run._ALLOW_DETERMINISTIC_SCHEDULING = True
-    _run._r.seed(seed)
-    trio.run(whole, clock=testing.MockClock(autojump_threshold=0))
-    wrong += _beliefs(world)
-    wrong += _history(world)
-    wrong += _closes(world)
-    wrong += _verdicts(world)
-    return world, wrong
+
+def tallied(world: World) -> Counter[str]:
+    """What happened in a world, counted."""
+    kept = [r for found in world.journal._kept.values() for r in found]
+    found = Counter(type(record).__name__ for record in kept)
+    found["crashes"] = world.seen.crashes
+    found["faults"] = sum(world.faults.struck.values())
+    found["links"] = sum(t.counts["links"] for t in world.house.terminals.values())
+    found["commands"] = sum(t.counts["commands"] for t in world.house.terminals.values())
+    found["drifts"] = len(world.drifts.done)
+    found["looks"] = sum(eye.clear_looks for eye in world.eyes.values())
+    return found
+
+
+def told(world: World) -> dict[AccountKey, list[object]]:
+    """Everything durable of a world, to compare two runs."""
+    both: dict[AccountKey, list[object]] = {}
+    for key, kept in world.journal._kept.items():
+        both[key] = [*kept, *world.journal._entries[key]]
+    return both
 
 
 def _beliefs(world: World) -> list[str]:
@@ -60,12 +99,12 @@ def _beliefs(world: World) -> list[str]:
             wrong.append(f"{key}: not current: {live.link}")
         if any(one.state is not State.SETTLED for one in live.closes):
             wrong.append(f"{key}: closes that are not settled: {live.open_closes}")
-        if state.guards and state.guards[0].breached:
-            known = {p.magic for p in state.positions}
-            if any(magic in live.halted_magics for magic in known):
-                wrong.append(f"{key}: breached, and its strategy holds {ours}")
-        if live.book.rows:
-            wrong.append(f"{key}: open discrepancies {[r.finding for r in live.book.rows]}")
+        if state.is_halted and any(p.magic in live.halted_magics for p in state.positions):
+            wrong.append(f"{key}: breached, and its strategy holds {ours}")
+        # What a deal proved stays until the next report: of those that end nothing may be left.
+        rows = [r.finding for r in live.book.rows if r.kind not in PROVED]
+        if rows:
+            wrong.append(f"{key}: open discrepancies {rows}")
     return wrong
 
 
@@ -77,7 +116,7 @@ def _history(world: World) -> list[str]:
         entries = world.journal._entries.get(spec.key, [])
         if [r.seq for r in kept] != list(range(1, len(kept) + 1)):
             wrong.append(f"{spec.key}: a gap in seq")
-        made = []
+        made: list[records.Record] = []
         for one in replayed(spec.key, entries):
             made.extend(one.records)
             if not one.agrees:
@@ -85,37 +124,49 @@ def _history(world: World) -> list[str]:
                 break
         if made != kept[: len(made)]:
             wrong.append(f"{spec.key}: other records than were kept")
-        breaches = Counter(r.guard for r in kept if isinstance(r, records.GuardBreach))
-        if any(number > 1 for number in breaches.values()):
-            wrong.append(f"{spec.key}: a latched breach told {breaches}")
     return wrong
 
 
 def _closes(world: World) -> list[str]:
-    """The engine's own deals only ever take away: none opens, none turns a position over."""
+    """The engine's own deals only ever take away, and what it published is durable."""
     wrong = []
     for spec in world.specs:
-        for deal in world.server.accounts[spec.key.login].deals:
-            if deal.reason == _EXPERT and deal.entry in (0, 2):
-                wrong.append(f"{spec.key}: the engine's deal {deal.ticket} opened something")
+        wrong += [
+            f"{spec.key}: the engine's deal {deal.ticket} opened something"
+            for deal in world.server.accounts[spec.key.login].deals
+            if deal.reason == _EXPERT and deal.entry in (0, 2)
+        ]
+    durable = {id(r) for kept in world.journal._kept.values() for r in kept}
+    if any(id(record) not in durable for record in world.seen.published):
+        wrong.append("something was published that is not durable")
     return wrong
 
 
 def _verdicts(world: World) -> list[str]:
-    """No breach missed for long, and none of which the broker's own books know nothing."""
-    wrong = [
-        f"{key}: below {floor} unseen: {equity}" for key, _, equity, floor in world.seen.missed
-    ]
-    for spec in world.specs:
-        seen = world.seen.equities.get(spec.key, [])
-        for record in world.journal._kept.get(spec.key, []):
-            if not isinstance(record, records.GuardBreach):
-                continue
-            near = [
-                equity
-                for at_msc, equity in seen
-                if record.time_msc - NEAR_MS <= at_msc <= record.time_msc + NEAR_MS
-            ]
-            if near and min(near) > round(record.floor * 100) + SLACK_MINOR:
-                wrong.append(f"{spec.key}: breach at {record.equity}, the broker has {min(near)}")
+    """What the eyes found, one end of the day for each account, and nobody blind for long."""
+    wrong = [said for eye in world.eyes.values() for said in eye.wrong]
+    for key in world.eyes:
+        ends = [
+            record
+            for record in world.journal._kept.get(key, ())
+            if isinstance(record, records.DayReset) and record.guard == DAILY
+        ]
+        if len(ends) != 1:
+            wrong.append(f"{key}: {len(ends)} ends of the day at midnight in {world.zone}")
+    for key, longest_ms in world.seen.untrue_ms.items():
+        if longest_ms > UNTRUE_MS:
+            wrong.append(f"{key}: said to hold what it did not for {longest_ms} ms")
+    for key, longest_ms in world.seen.blind_ms.items():
+        if longest_ms > BLIND_MS:
+            wrong.append(f"{key}: linked and unknown for {longest_ms} ms")
+    return wrong
+
+
+def _drift(world: World, *, whole: bool) -> list[str]:
+    """Every drift found in time; in a whole run, one of each kind."""
+    drifts = world.drifts
+    wrong = [f"drift not found in time: {one}" for one in drifts.done if one.is_late]
+    left = KINDS - {one.kind for one in drifts.done}
+    if whole and left:
+        wrong.append(f"kinds of drift that never came: {sorted(left)}")
     return wrong

@@ -5,55 +5,54 @@ no thread, and the same seed gives the same run. The journal is the one in memor
 everything else, and what was being kept at that moment is kept or not by chance.
 """
 
-from collections.abc import Sequence
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from random import Random
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import trio
-from trio import testing
 
 from adapters.broker.faults import Fault
 from adapters.broker.holdings import Terms as BrokerTerms
 from adapters.broker.house import BrokerHouse
-from adapters.broker.intents import IntentTable
 from adapters.broker.market import Symbol
-from adapters.broker.requests import Kind, Request
 from adapters.broker.server import ServerSettings, TradeServer
-from adapters.broker.terminal import Terminal, TerminalSettings
+from adapters.broker.terminal import TerminalSettings
 from adapters.memory.epochs import MemoryEpochs
-from adapters.memory.journal import MemoryJournal
 from adapters.mt5.connection import Connection
-from adapters.mt5.constants import DealType
 from adapters.mt5.door import GatewaySettings
 from adapters.mt5.engine_side import EngineSide
 from adapters.mt5.gateway import Gateway
-from adapters.mt5.protocol import Ended
 from engine.clock import SteadyClock, VirtualClock
 from engine.domain.account import AccountSpec, MarginMode
 from engine.domain.beliefs import Terms
 from engine.domain.close_orders import Terms as CloseTerms
-from engine.domain.failsafe import failsafe_floor
+from engine.domain.guards import EquityLimit, Latch, Money, Reference, Reset
 from engine.domain.ids import AccountKey
-from engine.domain.positions import Side
+from engine.domain.quotes import Quote
 from engine.domain.records import Record
-from engine.kept import Entry
 from engine.live_engine import LiveAccount, LiveEngine
 from engine.recovery import recover
 from engine.terminals import LinkTerminals
-from tests.adapters.broker.server_world import INSTRUMENTS, NOON_MSC
+from tests.adapters.broker.server_world import INSTRUMENTS
 from tests.adapters.mt5.link_samples import KEY
 from tests.live.live_house import DEPOSIT, SERVER, spec_of, trailing
+from tests.simulation.whole_drift import Drifts
+from tests.simulation.whole_eye import DAILY, ON_THE_WAY_MS, Eye, Prices
+from tests.simulation.whole_traders import PRICES, Market, Traders
+from tests.simulation.whole_wire import CrashedError, SimFaults, SimJournal, SimTerminal, Wire
 
 LOGINS = (1, 2, 3, 4)
-SYMBOLS = {"EURUSD": (1.1000, 0.0001), "XAUUSD": (1950.0, 0.30), "USDJPY": (150.0, 0.01)}
-STRATEGY = 77
-SLACK_MINOR = 100
-"""A dollar: what a quote on its way may make."""
-LATE_MS = 1500
-TROUBLE_S, CALM_S = 240.0, 90.0
+"""Traded at random, and guarded closely."""
+METHODICAL = 5
+"""The account whose strategy says what it means to hold, and that drifts."""
+DAILY_MINOR = 25_000
+TROUBLE_S, CALM_S = 160.0, 60.0
 """Virtual seconds: with faults, then without, so that everything can settle."""
+ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata", "Asia/Tokyo", "Australia/Sydney")
 MESSY = {
     Fault.LOST_COMMAND: 0.05,
     Fault.LOST_REQUEST: 0.05,
@@ -65,91 +64,12 @@ MESSY = {
     Fault.FAILED_REPORT: 0.05,
     Fault.ABSURD_EQUITY: 0.01,
     Fault.CUT: 0.01,
+    Fault.SILENCE: 0.001,
+    Fault.WRONG_CLOCK: 0.002,
+    Fault.CLOCK_STEP: 0.002,
 }
-
-
-class CrashedError(Exception):
-    """The engine's process is no more."""
-
-
-class SimJournal(MemoryJournal):
-    """Takes its time; dies with the engine at any point of an append."""
-
-    def __init__(self, world: "World") -> None:
-        super().__init__()
-        self._world = world
-
-    async def append(
-        self, key: AccountKey, records: Sequence[Record], entry: Entry | None = None
-    ) -> None:
-        random, life = self._world.random, self._world.life
-        await trio.sleep(random.random() * 0.004)
-        dies = random.random() < self._world.crash_rate
-        if dies and random.random() < 0.5:
-            await self._world.crash(life)
-        await super().append(key, records, entry)
-        if dies:
-            await self._world.crash(life)
-
-    async def keep_state(self, key: AccountKey, state: Any) -> None:
-        if self._world.random.random() < 0.5:
-            await super().keep_state(key, state)
-
-
-class Wire:
-    """One end of a memory stream that looks like TLS to who holds it, and has a delay."""
-
-    def __init__(self, stream: Any, random: Random) -> None:
-        self._stream = stream
-        self._random = random
-        self.transport_stream = stream
-
-    async def do_handshake(self) -> None:
-        await trio.lowlevel.checkpoint()
-
-    async def unwrap(self) -> tuple[Any, bytes]:
-        await trio.lowlevel.checkpoint()
-        return self._stream, b""
-
-    async def send_all(self, chunk: bytes | bytearray) -> None:
-        await trio.sleep(self._random.random() * 0.02)
-        await self._stream.send_all(bytes(chunk))
-
-    async def receive_some(self, most: int) -> bytes:
-        return bytes(await self._stream.receive_some(most))
-
-    async def send_eof(self) -> None:
-        await self._stream.send_eof()
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-
-class SimTerminal(Terminal):
-    """A terminal whose connection is made of memory."""
-
-    world: "World"
-
-    async def _link(self) -> Ended:
-        gateway = self.world.gateway
-        if gateway is None:
-            await trio.sleep(0.05)
-            return Ended("unreachable")
-        near, far = testing.memory_stream_pair()
-        self.world.accept(gateway, far)
-        wire: Any = Wire(near, self.world.random)
-        ended = Ended("cut")
-        try:
-            with trio.CancelScope() as self._link_scope:
-                ended = await self._speak(wire)
-        except* (trio.BrokenResourceError, trio.ClosedResourceError):
-            ended = Ended("broken")
-        finally:
-            self._side = None
-            self._out.clear()
-            self._rows.clear()
-            await near.aclose()
-        return ended
+CLOCKS = (Fault.WRONG_CLOCK, Fault.CLOCK_STEP)
+SPARED = {METHODICAL: frozenset({Fault.CUT, Fault.DUPLICATE, Fault.FAILED_REPORT})}
 
 
 @dataclass
@@ -158,89 +78,123 @@ class Seen:
 
     published: list[Record] = field(default_factory=list)
     crashes: int = 0
-    lives: int = 0
-    equities: dict[AccountKey, list[tuple[int, int]]] = field(default_factory=dict)
-    """The broker's own, after every quote: (UTC ms, minor units)."""
-    below_since: dict[AccountKey, int] = field(default_factory=dict)
-    missed: list[tuple[AccountKey, int, int, float]] = field(default_factory=list)
-    """Accounts that were below their floor for long, in sight of the engine, without a breach."""
+    blind_ms: dict[AccountKey, int] = field(default_factory=dict)
+    """The longest time an account was linked and the engine did not know it."""
+    untrue_ms: dict[AccountKey, int] = field(default_factory=dict)
+    """The longest time it said that it knows what is held, and was wrong."""
 
 
 class World:
-    """One run. `run` it under a mock clock that jumps."""
+    """One run: made and `run` under a mock clock that jumps."""
 
-    def __init__(self, seed: int, *, calm: bool = False) -> None:
-        """`calm`: without a single fault."""
+    def __init__(self, seed: int, *, calm: bool = False, trouble_s: float = TROUBLE_S) -> None:
+        """`calm`: without a single fault; prices, trades and drift are as ever."""
         self.random = Random(seed)
         self.crash_rate = 0.0 if calm or seed % 3 == 0 else 0.01
-        self.trades = True
         self.life = 0
         self.gateway: Gateway | None = None
         self.engine: LiveEngine | None = None
         self.seen = Seen()
         self.journal = SimJournal(self)
-        self._nursery: trio.Nursery | None = None
+        self._trouble_s = trouble_s
         self._links: trio.Nursery | None = None
         self._died = trio.Event()
         self._epochs = MemoryEpochs()
-        self.specs = self._specs(seed)
+        self.zone = self.random.choice(ZONES)
+        before_s = trouble_s * (0.3 + 0.5 * self.random.random())
+        midnight = datetime(2026, 1, 8, tzinfo=ZoneInfo(self.zone))
+        self.midnight_msc = int(midnight.timestamp()) * 1000
+        self.start_msc = self.midnight_msc - int(before_s * 1000)
+        percent = 2.0 + seed % 3
+        self.specs = self._specs(percent)
         settings = ServerSettings(latency_ms=(5, 120), slippage_points=self.random.choice((0, 2)))
         self.server = TradeServer([Symbol(instrument=i) for i in INSTRUMENTS], settings, seed)
+        self.faults = SimFaults(self.server.streams, SPARED)
+        self.server.faults = self.faults
         if not calm:
-            rates = {f: r for f, r in MESSY.items() if self.random.random() < 0.7}
-            self.server.faults._rates.update(rates)
-        self.prices = {symbol: price for symbol, (price, _) in SYMBOLS.items()}
+            self.faults.draw({f: r for f, r in MESSY.items() if self.random.random() < 0.7})
+        clock = VirtualClock(self.start_msc)
+        self.clock = SteadyClock(clock)
+        self.house = BrokerHouse(self.server, clock)
+        self.market = Market(self.server, self.clock, self.random)
+        self.traders = Traders(self.server, self.market, self.clock, self.random, LOGINS)
+        self.prices: deque[tuple[int, Prices]] = deque(maxlen=400)
+        self._unknown_msc: dict[AccountKey, int] = {}
+        self._untrue_msc: dict[AccountKey, int] = {}
+        self._open_accounts(percent)
+        methodical = AccountKey(SERVER, METHODICAL)
+        self.drifts = Drifts(self, self.server, self.clock, Random(seed), methodical)
 
-    def _specs(self, seed: int) -> list[AccountSpec]:
+    def _specs(self, percent: float) -> list[AccountSpec]:
+        daily = EquityLimit(
+            name=DAILY,
+            reference=Reference.BALANCE_AT_RESET,
+            amount=Money(amount_minor=DAILY_MINOR),
+            action=trailing().action,
+            latch=Latch.RESET,
+            reset=Reset(zone=self.zone, at_minute=0),
+        )
         made = []
-        for login in LOGINS:
-            netting = login == 2
-            notice = 2.0 if login == 3 else 0.0
-            made.append(
-                spec_of(
-                    login,
-                    [trailing(percent=2.0 + seed % 3, notice_s=notice)],
-                    margin_mode=MarginMode.NETTING if netting else MarginMode.HEDGING,
-                )
-            )
+        for login in (*LOGINS, METHODICAL):
+            mode = MarginMode.NETTING if login == 2 else MarginMode.HEDGING
+            loose = 60.0 if login == METHODICAL else percent
+            guard = trailing(percent=loose, notice_s=2.0 if login == 3 else 0.0)
+            guards = [guard] if login == METHODICAL else [guard, daily]
+            made.append(spec_of(login, guards, margin_mode=mode))
         return made
+
+    def _open_accounts(self, percent: float) -> None:
+        self.eyes: dict[AccountKey, Eye] = {}
+        for spec in self.specs:
+            login = spec.key.login
+            terms = BrokerTerms(key=spec.key, margin_mode=spec.margin_mode)
+            account = self.server.open_account(terms, DEPOSIT, self.start_msc)
+            if login in LOGINS:
+                eye = Eye(account, percent, DAILY_MINOR, self.prices)
+                eye.opened(self.start_msc)
+                self.eyes[spec.key] = eye
+                self.server.listen(login, lambda e, eye=eye: self._told(eye, e))  # type: ignore[misc]
+            settings = TerminalSettings(
+                host="sim",
+                port=1,
+                tls=None,  # type: ignore[arg-type]
+                request_s=1.0,
+                first_pause_s=(0.2, 0.5),
+            )
+            made = SimTerminal(self.server, login, KEY, self.house.clock, settings)
+            made.enter(self)
+            self.house.terminals[login] = made
 
     async def run(self) -> None:
         """Everything, from the first link to the last settled close."""
-        self.clock = SteadyClock(VirtualClock(NOON_MSC))
         async with trio.open_nursery() as nursery:
-            self._nursery = nursery
-            house = BrokerHouse(self.server, VirtualClock(NOON_MSC))
-            for spec in self.specs:
-                terms = BrokerTerms(key=spec.key, margin_mode=spec.margin_mode)
-                self.server.open_account(terms, DEPOSIT, NOON_MSC)
-                self._add_terminal(house, spec.key.login)
-            self.house = house
-            for symbol in SYMBOLS:
-                self._quote(symbol)
+            self.server.on_quote = self._quoted
+            for symbol in PRICES:
+                self.market.quote(symbol)
             nursery.start_soon(self._live_on)
-            await nursery.start(house.run)
-            nursery.start_soon(self._trade)
-            nursery.start_soon(self._move_prices)
-            await trio.sleep(TROUBLE_S)
+            await nursery.start(self.house.run)
+            nursery.start_soon(self.market.run)
+            nursery.start_soon(self._end_day)
+            end_s = trio.current_time() + self._trouble_s
+            while not all(eye.is_open for eye in self.eyes.values()):
+                await trio.sleep(0.1)
+            nursery.start_soon(self.traders.run)
+            nursery.start_soon(self.drifts.run)
+            await trio.sleep_until(end_s)
             self.crash_rate = 0.0
-            self.trades = False
-            self.server.faults._rates.clear()
-            self.server.faults._asked.clear()
+            self.traders.opens = False
+            self.faults.end()
             await trio.sleep(CALM_S)
+            if self.engine is not None:
+                for spec in self.specs:
+                    await self.engine.ask_report(spec.key)
+            await trio.sleep(3.0)
             nursery.cancel_scope.cancel()
 
-    def _add_terminal(self, house: BrokerHouse, login: int) -> None:
-        settings = TerminalSettings(
-            host="sim",
-            port=1,
-            tls=None,
-            request_s=1.0,
-            first_pause_s=(0.2, 0.5),  # type: ignore[arg-type]
-        )
-        made = SimTerminal(self.server, login, KEY, house.clock, settings, IntentTable())
-        made.world = self
-        house.terminals[login] = made
+    async def _end_day(self) -> None:
+        await trio.sleep((self.midnight_msc - self.clock.wall_msc()) / 1000.0)
+        for eye in self.eyes.values():
+            eye.day_ended()
 
     # The engine's lives
 
@@ -248,7 +202,6 @@ class World:
         while True:
             self._died = trio.Event()
             self.life += 1
-            self.seen.lives += 1
             with suppress(CrashedError):
                 await self._live()
             self.engine = self.gateway = None
@@ -261,7 +214,7 @@ class World:
                 spec=spec,
                 terms=Terms(digits=2),
                 close_terms=CloseTerms(hold_ms=10_000),
-                expects=False,
+                expects=spec.key.login == METHODICAL,
                 recovery=await recover(spec.key, self.journal),
             )
             for spec in self.specs
@@ -307,6 +260,7 @@ class World:
             self.seen.published.extend(await listener.wait())
 
     def accept(self, gateway: Gateway, stream: Any) -> None:
+        """A terminal comes over a wire."""
         assert self._links is not None
         self._links.start_soon(self._serve, gateway, stream)
 
@@ -321,88 +275,101 @@ class World:
             gateway._door.leave("sim", proved=connection.is_proved)
             connection.over.set()
 
-    # The market and its traders
+    # What is seen from outside
 
-    def _quote(self, symbol: str) -> None:
-        price, spread = self.prices[symbol], SYMBOLS[symbol][1]
-        digits = 2 if symbol == "XAUUSD" else 3 if symbol == "USDJPY" else 5
-        bid = round(price, digits)
-        self.server.quote(symbol, bid, round(bid + spread, digits), self.clock.wall_msc())
+    def kept(self, key: AccountKey, record: Record) -> None:
+        """A record became durable."""
+        if key in self.eyes:
+            self.eyes[key].kept(record, wrong_clock=any(self.faults.struck[f] for f in CLOCKS))
+        else:
+            self.drifts.kept(record)
 
-    async def _move_prices(self) -> None:
-        while True:
-            await trio.sleep(0.05 + self.random.random() * 0.4)
-            symbol = self.random.choice(list(SYMBOLS))
-            size = 0.0012 if self.random.random() < 0.02 else 0.00012
-            self.prices[symbol] *= 1.0 + self.random.gauss(0.0, size)
-            self._quote(symbol)
-            self._watch()
+    def _told(self, eye: Eye, event: Any) -> None:
+        eye.told(event, self.clock.wall_msc())
 
-    def _watch(self) -> None:
-        """An independent eye: the broker's own equity against what the engine does about it."""
+    def _quoted(self, symbol: str, quote: Quote) -> None:
+        self.house._quoted(symbol, quote)
         now_msc = self.clock.wall_msc()
+        quotes = self.server.market.quotes
+        if len(quotes) < len(PRICES):
+            return  # the very beginning
+        self.prices.append((now_msc, {s: (q.bid, q.ask) for s, q in quotes.items()}))
+        for key, eye in self.eyes.items():
+            eye.quoted(now_msc, sees=self.in_sight(key))
+        self._look_for_blind(now_msc)
+
+    def in_sight(self, key: AccountKey) -> bool:
+        """Whether the engine knows the account, and looks at fresh prices."""
+        engine = self.engine
+        if engine is None or not self._claims(engine, key) or not self._is_true(engine, key):
+            return False
+        return self._is_fresh(engine._actor(key).seat.quotes(list(PRICES)))
+
+    def _claims(self, engine: LiveEngine, key: AccountKey) -> bool:
+        """Whether it says that it knows."""
+        actor = engine._actor(key)
+        live = actor.state.live
+        assert live is not None
+        terminal: Any = self.house.terminals[key.login]
+        is_known = live.is_current and actor.state.known and actor.crashed is None
+        return is_known and bool(terminal.is_linked)
+
+    def _is_true(self, engine: LiveEngine, key: AccountKey) -> bool:
+        """Whether it holds what the broker holds."""
+        positions = engine._actor(key).state.positions
+        ours = {p.position_id: (p.side, p.volume_lots) for p in positions}
+        held = self.server.accounts[key.login].held()
+        return ours == {p.position_id: (p.side, p.volume_lots) for p in held}
+
+    def _is_fresh(self, looked_at: Any) -> bool:
+        """Whether each price is one that was quoted, or stood, a moment ago."""
+        now_msc = self.clock.wall_msc()
+        near: list[Prices] = []
+        for at_msc, prices in reversed(self.prices):
+            near.append(prices)
+            if at_msc < now_msc - ON_THE_WAY_MS:
+                break
+        return all(
+            symbol in looked_at
+            and any(
+                one.get(symbol) == (looked_at[symbol].bid, looked_at[symbol].ask) for one in near
+            )
+            for symbol in PRICES
+        )
+
+    def link_of(self, login: int) -> object | None:
+        """What changes with each connection of the terminal."""
+        terminal: Any = self.house.terminals[login]
+        return terminal.counts["links"] if terminal.is_linked else None
+
+    def _look_for_blind(self, now_msc: int) -> None:
+        """How long an account is linked and not known, and how long it is not what is said."""
+        engine = self.engine
         for spec in self.specs:
             key = spec.key
-            equity = self.server.accounts[key.login].equity_minor()
-            self.seen.equities.setdefault(key, []).append((now_msc, equity))
-            if self.engine is None or self.engine._actor(key).crashed:
-                self.seen.below_since.pop(key, None)
-                continue
-            state = self.engine._actor(key).state
-            live = state.live
-            assert live is not None
-            floor = failsafe_floor(state)
-            ours = {p.position_id: p.volume_lots for p in state.positions}
-            theirs = {p.position_id: p.volume_lots for p in self.server.accounts[key.login].held()}
-            sees = live.is_current and state.known and ours == theirs
-            if not sees or floor is None or not floor or equity >= round(floor * 100) - SLACK_MINOR:
-                self.seen.below_since.pop(key, None)
-                continue
-            since = self.seen.below_since.setdefault(key, now_msc)
-            if now_msc - since > LATE_MS:
-                self.seen.missed.append((key, now_msc, equity, floor))
+            well = engine is not None and self.link_of(key.login) is not None
+            blind = well and not self.in_sight(key)
+            untrue = (
+                engine is not None and self._claims(engine, key) and not self._is_true(engine, key)
+            )
+            _last(self._unknown_msc, self.seen.blind_ms, key, now_msc, goes_on=blind)
+            _last(self._untrue_msc, self.seen.untrue_ms, key, now_msc, goes_on=untrue)
 
-    async def _trade(self) -> None:
-        """People and strategies: they open, close, leave orders, pay in."""
-        while True:
-            await trio.sleep(self.random.random() * 6)
-            login = self.random.choice(LOGINS)
-            account = self.server.accounts[login]
-            now_msc = self.clock.wall_msc()
-            draw = self.random.random()
-            symbol = self.random.choice(list(SYMBOLS))
-            side = self.random.choice((Side.BUY, Side.SELL))
-            lots = self.random.choice((0.1, 0.3, 0.7, 1.0))
-            magic = self.random.choice((0, STRATEGY))
-            held = account.held()
-            if draw < 0.55 and self.trades:
-                request = Request(kind=Kind.DEAL, symbol=symbol, side=side, lots=lots, magic=magic)
-                self.server.execute_now(login, request, now_msc)
-            elif draw < 0.75 and held:
-                position = self.random.choice(held)
-                part = position.volume_lots if self.random.random() < 0.7 else 0.1
-                request = Request(
-                    kind=Kind.DEAL,
-                    symbol=position.symbol,
-                    side=position.side.opposite,
-                    lots=min(part, position.volume_lots),
-                    position=position.position_id,
-                )
-                self.server.execute_now(login, request, now_msc)
-            elif draw < 0.85 and self.trades:
-                price = round(self.prices["EURUSD"] - 0.002, 5)
-                request = Request(
-                    kind=Kind.PENDING,
-                    symbol="EURUSD",
-                    order_type=2,
-                    lots=0.2,
-                    price=price,
-                    magic=STRATEGY,
-                )
-                self.server.execute_now(login, request, now_msc)
-            elif draw < 0.90 and self.trades:
-                amount = self.random.choice((500.0, -300.0))
-                self.server.move_money(login, DealType.BALANCE, amount, now_msc)
+
+def _last(
+    since_msc: dict[AccountKey, int],
+    longest_ms: dict[AccountKey, int],
+    key: AccountKey,
+    now_msc: int,
+    *,
+    goes_on: bool,
+) -> None:
+    """Notes the longest time that something goes on."""
+    if not goes_on:
+        since_msc.pop(key, None)
+        return
+    lasted_ms = now_msc - since_msc.setdefault(key, now_msc)
+    longest_ms[key] = max(longest_ms.get(key, 0), lasted_ms)
 
 
 class _Late:
