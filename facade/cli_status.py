@@ -115,13 +115,19 @@ def _row(snapshot: Snapshot) -> tuple[Text | str, ...]:
     return (
         Text(f"{glyph} {severity.value.capitalize()}", style=style),
         f"{snapshot.server}/{snapshot.login}",
-        snapshot.nearest_guard or "—",
+        _guard(snapshot),
         "—" if used is None else f"{max(used, 0):.0f} %",
         money(snapshot.room, signed=True),
         money(snapshot.equity),
         snapshot.currency,
         str(len(snapshot.positions)),
     )
+
+
+def _guard(snapshot: Snapshot) -> str:
+    """What is breached, else what is nearest."""
+    breached = [guard.name for guard in snapshot.guards if guard.breached]
+    return breached[0] if breached else snapshot.nearest_guard or "—"
 
 
 def socket_of(config: Path | None, socket: Path | None) -> Path:

@@ -82,6 +82,7 @@ def test_status_shows_the_worst_first_within_80_columns(program: Program, engine
     rows = [line for line in lines if "Demo-1/" in line]
     assert [row.split()[2] for row in rows] == ["Demo-1/1002", "Demo-1/1001"]
     assert rows[0].startswith("✕ Breached")
+    assert rows[0].split()[3] == "floor"
     assert max(map(len, lines)) <= 80
 
 
