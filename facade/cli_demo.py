@@ -26,6 +26,9 @@ def demo(
     ] = Path("out/live"),
     accounts: Annotated[int, typer.Option("--accounts", min=8, max=400)] = 36,
     port: Annotated[int, typer.Option("--port", min=1024, max=65_535)] = 8444,
+    http_port: Annotated[
+        int, typer.Option("--http-port", min=1024, max=65_535, help="Of the desk and the API.")
+    ] = 8080,
     seed: Annotated[int, typer.Option("--seed", help="Of the made-up world.")] = 36,
     speed: Annotated[float, typer.Option("--speed", min=1, help="Of the ticks.")] = 200.0,
     seconds: Annotated[
@@ -41,13 +44,16 @@ def demo(
 
     if fresh and folder.exists():
         shutil.rmtree(folder)
-    world = make_world(folder, accounts, port, seed, speed, tick_tools().synthesize)
+    world = make_world(
+        folder, accounts, port, seed, speed, tick_tools().synthesize, http_port=http_port
+    )
     logs.configure("warning", "text")
     compile_all()  # here, where no loop stands still for it
     run_plainly(_run, world, seconds)
 
 
 async def _run(world: World, seconds: float | None) -> None:
+    from facade.http_setup import demo_token, serve_floor
     from facade.internal_setup import internal_socket_of
     from facade.settings import read_settings
     from facade.wiring import certificates_of, terminal_keys
@@ -67,7 +73,6 @@ async def _run(world: World, seconds: float | None) -> None:
             "Tidegate demo: a simulated broker on synthetic ticks. Nothing here is real.",
             f"engine {host}:{number} · files {world.folder} · Ctrl-C stops, the next run goes on",
         )
-        screen = Screen(floor.engine, head)
         with world.log.open("ab") as log:
             broker = subprocess.Popen(  # noqa: S603  our own module
                 [sys.executable, "-m", "adapters.broker", str(world.broker)],
@@ -78,6 +83,9 @@ async def _run(world: World, seconds: float | None) -> None:
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(internal_socket_of(settings, floor.engine).serve)
+                server = await nursery.start(serve_floor, floor, settings)
+                desk = f"desk {server.url} · docs {server.url}/docs · a token for 15 min:"
+                screen = Screen(floor.engine, (*head, desk, demo_token(settings)))
                 nursery.start_soon(_listen, floor.engine, screen)
                 nursery.start_soon(_adopt_what_was_there, floor.engine)
                 nursery.start_soon(_draw, console, screen)
@@ -119,7 +127,11 @@ async def _adopt_what_was_there(desk: Desk) -> None:
 
 
 async def _draw(console: Console, screen: Screen) -> None:
+    """The screen of a terminal; into a pipe, a line for each thing worth one."""
     if not console.is_terminal:
+        for line in screen.head:
+            console.print(line, highlight=False, soft_wrap=True)
+        screen.on_line = lambda line: console.print(line, soft_wrap=True)
         await trio.sleep_forever()
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while True:

@@ -1,7 +1,7 @@
 """The live screen of `tidegate demo` and `tidegate status --watch`: accounts by urgency, events."""
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
@@ -43,7 +43,9 @@ class Screen:
     def __init__(self, desk: Desk, head: Sequence[str] = ()) -> None:
         """`head`: lines above everything."""
         self._desk = desk
-        self._head = tuple(head)
+        self.head = tuple(head)
+        self.on_line: Callable[[Text], None] | None = None
+        """Hears each line as it comes."""
         self._events: deque[Text] = deque(maxlen=EVENTS)
         self.seen: Counter[str] = Counter()
         """Records so far, by type."""
@@ -55,13 +57,15 @@ class Screen:
         told = told_of(record)
         if told is not None:
             self._events.append(told)
+            if self.on_line is not None:
+                self.on_line(told)
 
     def draw(self, rows: int) -> RenderableType:
         """The screen as it is now, with at most so many accounts."""
         keys = self._desk.keys()
         snapshots = sorted((self._desk.snapshot(key) for key in keys), key=sort_key)
         health = self._desk.health()
-        parts: list[RenderableType] = [Text(line, style="dim") for line in self._head]
+        parts: list[RenderableType] = [Text(line, style="dim") for line in self.head]
         feeds = ", ".join(f"{feed.name} {feed.ticks} ticks" for feed in health.feeds)
         parts.append(
             Text(

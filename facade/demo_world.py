@@ -104,6 +104,8 @@ def make_world(
     seed: int,
     speed: float,
     synthesize: Callable[..., Any],
+    *,
+    http_port: int = 8080,
 ) -> World:
     """Writes the files. What an earlier demo left stays: journal, keys, the broker's accounts."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -115,7 +117,7 @@ def make_world(
         folder, folder / "serve.toml", folder / "broker.toml", folder / "broker.log", accounts
     )
     (folder / "book.toml").write_text(_book(accounts), encoding="utf-8")
-    world.settings.write_text(_settings(port), encoding="utf-8")
+    world.settings.write_text(_settings(port, http_port), encoding="utf-8")
     world.broker.write_text(_broker(accounts, port, seed, speed), encoding="utf-8")
     return world
 
@@ -142,7 +144,7 @@ mode = "{"observe" if number % 12 == 11 else "enforce"}"
     )
 
 
-def _settings(port: int) -> str:
+def _settings(port: int, http_port: int) -> str:
     return f"""# Made by `tidegate demo`: nothing here is real.
 book = "book.toml"
 state = "state"
@@ -151,6 +153,9 @@ state = "state"
 host = "127.0.0.1"
 port = {port}
 heartbeat_ms = 500
+
+[http]
+port = {http_port}
 
 [reconcile]
 expects_intents = true

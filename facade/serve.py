@@ -8,6 +8,7 @@ import trio
 
 from engine.domain.ids import AccountKey
 from facade import systemd
+from facade.http_setup import serve_floor
 from facade.internal_setup import internal_socket_of
 from facade.settings import Settings
 from facade.watchdog import Watchdog
@@ -44,6 +45,9 @@ async def serve(
             systemd.notify("READY=1", f"STATUS=guarding {health.accounts} accounts")
             async with trio.open_nursery() as beside:
                 await beside.start(internal_socket_of(settings, floor.engine).serve)
+                server = await beside.start(serve_floor, floor, settings)
+                if server is not None:
+                    log.info("serving", url=server.url)
                 beside.start_soon(systemd.keep_alive, lambda: floor.engine.health().is_ready)
                 if on_open is not None:
                     beside.start_soon(on_open, floor)
