@@ -1,0 +1,168 @@
+// One account: the sentence first, then guards, equity, positions and the rest, as they matter.
+
+import { ask, accountPath, mayAct, Problem, wordsOf } from "./api.js";
+import { makeChart } from "./chart.js";
+import { el, fill, stateBadge } from "./dom.js";
+import { makeEvents } from "./events.js";
+import { shout } from "./speech.js";
+import { sentence, stateWords } from "./states.js";
+import { onRecord, onRows, rows, take } from "./store.js";
+import { closesTable, discrepanciesTable, guardsTable, linkFacts, ordersTable,
+  positionsTable } from "./tables.js";
+import { money, percent } from "./words.js";
+
+/**
+ * @param {{ server: string, login: string }} account
+ * @param {{ act: (what: string, row: any) => void, verdict: (id: string) => void,
+ *   back: () => void }} hooks
+ */
+export function makeAccount(account, hooks) {
+  const key = `${account.server}/${account.login}`;
+  const box = el("article", { class: "account", "aria-busy": "true" });
+  /** @type {(() => void)[]} */
+  const stops = [];
+  /** @type {Set<string>} */
+  const opened = new Set();
+  let isStopped = false;
+
+  async function start() {
+    try {
+      take([await ask(accountPath(account))]);
+    } catch (error) {
+      if (!rows.has(key)) {
+        fill(box, error instanceof Problem && error.status === 404 ? notFound(hooks.back)
+          : el("p", { class: "quiet" }, wordsOf(error)));
+        return;
+      }
+    }
+    if (isStopped) return;
+    build();
+  }
+
+  function build() {
+    const row = () => rows.get(key);
+    const first = row();
+    const head = el("header", { class: "head" });
+    const parts = Object.fromEntries(["guards", "positions", "orders", "closes", "discrepancies",
+      "link"].map(name => [name, el("div", { "data-part": name })]));
+    const chart = makeChart(first, row);
+    const events = makeEvents(first, hooks.verdict);
+    stops.push(chart.stop);
+    fill(box, head, parts.closes, parts.guards, chart.box, parts.positions, parts.orders,
+      parts.discrepancies, events.box, el("section", { class: "block" }, el("h2", null, "Link"),
+        parts.link));
+    box.setAttribute("aria-busy", "false");
+    const draw = () => {
+      drawHead(head, row());
+      drawParts(parts, row());
+    };
+    parts.guards.addEventListener("click", event => {
+      const button = event.target.closest("[data-guard]");
+      if (!button) return;
+      const name = button.dataset.guard;
+      if (!opened.delete(name)) opened.add(name);
+      draw();
+      parts.guards.querySelector(`[data-guard="${CSS.escape(name)}"]`)?.focus();
+    });
+    draw();
+    let drawnMs = 0;
+    stops.push(onRows((changed, worse) => {
+      if (!changed.includes(row())) return;
+      draw();
+      if (Date.now() - drawnMs > 1_000) {
+        chart.follow();
+        drawnMs = Date.now();
+      }
+      for (const one of worse.filter(other => other.key === key)) {
+        shout(`${one.snap.login} breached ${one.guard?.name ?? "a rule"}`);
+      }
+    }));
+    stops.push(onRecord(record => {
+      if (`${record.server}/${record.login}` === key) events.hear(record);
+    }));
+    const ageing = setInterval(draw, 1_000);
+    stops.push(() => clearInterval(ageing));
+  }
+
+  function drawHead(head, row) {
+    const { snap } = row;
+    const now = Date.now();
+    if (!head.children.length) fill(head, headFrame(row, hooks));
+    const cash = (value, plus = false) => money(value, snap.currency, plus);
+    const [title, line, facts] = head.querySelectorAll("[data-fill]");
+    fill(title, stateBadge(row.severity, stateWords(row, now)));
+    const said = sentence(row, now);
+    if (line.textContent !== said) line.textContent = said;
+    box.className = `account w-${row.severity}`;
+    const unsure = snap.quality === "known" ? "" : "unsure";
+    fill(facts, [["Equity", cash(snap.equity), `equity ${unsure}`], ["Balance", cash(snap.balance)],
+      ["Floating", cash(snap.profit, true), unsure], ["Credit", cash(snap.credit)],
+      ["High-water", cash(snap.equity_high_water)], ["Drawdown", percent(snap.drawdown_percent), unsure],
+      ["Margin level", percent(snap.margin_level), unsure], ["Rule set", snap.ruleset || "—"]]
+      .map(([name, value, cls]) => el("div", { class: cls ?? "" }, el("dt", null, name),
+        el("dd", null, value, name === "Equity" ? el("small", null, ` ${snap.currency}`) : null))));
+    for (const button of head.querySelectorAll("button[data-act]")) {
+      const isObserve = snap.mode === "observe";
+      const can = { halt: true, flatten: !isObserve,
+        release: snap.halts.length > 0 || snap.guards.some(guard => guard.breached) };
+      button.disabled = !can[button.dataset.act];
+      button.title = isObserve && button.dataset.act === "flatten"
+        ? "Observe only: the guards watch this account and never trade on it" : "";
+    }
+  }
+
+  function drawParts(parts, row) {
+    const now = Date.now();
+    const made = { guards: () => guardsTable(row, now, opened), positions: () => positionsTable(row.snap),
+      orders: () => ordersTable(row.snap), closes: () => (row.snap.live?.closes.length
+        ? closesTable(row.snap, now) : el("span")),
+      discrepancies: () => discrepanciesTable(row.snap), link: () => linkFacts(row, now) };
+    for (const [name, make] of Object.entries(made)) {
+      const part = parts[name];
+      if (part.contains(document.activeElement) && document.activeElement?.matches("button")) {
+        const which = /** @type {any} */ (document.activeElement).dataset.guard;
+        refill(part, make());
+        part.querySelector(`[data-guard="${CSS.escape(which ?? "")}"]`)?.focus();
+      } else refill(part, make());
+    }
+  }
+
+  start();
+  return { box, key, stop() {
+    isStopped = true;
+    for (const stop of stops) stop();
+  } };
+}
+
+/** Replaces only where something differs; scrolled tables stay where they are. */
+function refill(part, node) {
+  const old = part.firstChild;
+  if (old && old.isEqualNode(node)) return;
+  const left = old?.querySelector?.(".scroll")?.scrollLeft ?? 0;
+  const hadFocus = old?.querySelector?.(".scroll") === document.activeElement;
+  part.replaceChildren(node);
+  const scroll = node.querySelector?.(".scroll");
+  if (scroll && left) scroll.scrollLeft = left;
+  if (scroll && hadFocus) scroll.focus({ preventScroll: true });
+}
+
+function headFrame(row, hooks) {
+  const { snap } = row;
+  const acts = mayAct() ? [["halt", "Halt…", "h"], ["flatten", "Flatten…", "f"],
+    ["release", "Release…", ""]] : [];
+  return [el("div", { class: "line" }, el("button", { class: "plain back", onclick: hooks.back,
+    "aria-label": "Back to the list" }, "←"), el("h1", { tabindex: -1 }, String(snap.login),
+    el("small", null, ` ${snap.server}`)), el("span", { "data-fill": "state" }),
+  el("div", { class: "acts" }, acts.map(([what, words, key]) => el("button", {
+    class: what === "flatten" ? "danger" : "", "data-act": what,
+    "aria-keyshortcuts": key || null, onclick: () => hooks.act(what, row) }, words)))),
+  el("p", { class: "sentence", "data-fill": "sentence" }),
+  el("dl", { class: "tiles", "data-fill": "facts" })];
+}
+
+/** Not yours and not there look the same. @param {() => void} back */
+export function notFound(back) {
+  return el("div", { class: "none" }, el("p", { class: "big" }, "There is no such page."),
+    el("p", { class: "dim" }, "It may never have been, or it is not among your accounts."),
+    el("button", { onclick: back }, "To the list"));
+}

@@ -1,0 +1,162 @@
+// The tables of one account. Each is given the snapshot and makes itself anew: they are short.
+
+import { el, glyph, meter } from "./dom.js";
+import { age, clock, clockTip, countdown, money, NONE, percent, plainWords, price, priceDigits,
+  volume } from "./words.js";
+
+/**
+ * @param {string} title
+ * @param {string[]} heads a name that ends with `#` is of numbers
+ * @param {any[][]} lines cells; a cell may be a node, a text or an object of `el`'s properties
+ * @param {string} empty
+ */
+export function table(title, heads, lines, empty) {
+  const id = `t-${title.toLowerCase().replace(/\W+/g, "-")}`;
+  const nums = heads.map(head => head.endsWith("#"));
+  const body = lines.length
+    ? el("div", { class: "scroll", tabindex: 0, role: "region", "aria-labelledby": id },
+      el("table", { "aria-labelledby": id }, el("thead", null, el("tr", null, heads.map((head, at) =>
+        el("th", { scope: "col", class: nums[at] ? "num" : "" }, head.replace("#", ""))))),
+      el("tbody", null, lines.map(line => el("tr", null, line.map((cell, at) =>
+        el(at ? "td" : "th", { scope: at ? null : "row", class: nums[at] ? "num" : "" }, cell)))))))
+    : el("p", { class: "empty" }, empty);
+  return el("section", { class: "block" }, el("h2", { id }, title,
+    lines.length ? el("span", { class: "dim" }, ` ${lines.length}`) : null), body);
+}
+
+/** In words, with the numbers put in. @param {any} guard @param {string} currency */
+function formula(guard, currency) {
+  const sign = guard.comparator === "below" ? "<" : "≤";
+  const cash = value => money(value, currency);
+  if (guard.floor === null || guard.reference === null) {
+    return `${plainWords(guard.kind)}: no floor; the last evaluation says how far it is`;
+  }
+  const amount = guard.reference - guard.floor;
+  return `floor = ${cash(guard.reference)} − ${cash(amount)} = ${cash(guard.floor)}; `
+    + `breach when equity ${sign} ${cash(guard.floor)}`;
+}
+
+/** @param {any} row @param {number} now @param {Set<string>} opened names of guards unfolded */
+export function guardsTable(row, now, opened) {
+  const { snap } = row;
+  const cash = value => money(value, snap.currency);
+  const lines = snap.guards.flatMap(guard => {
+    const state = guard.breached ? "breached" : guard.warned ? "warning" : "known";
+    const line = el("tr", { class: `w-${state}` },
+      el("th", { scope: "row" }, el("button", { class: "plain unfold",
+        "aria-expanded": String(opened.has(guard.name)), "data-guard": guard.name },
+      glyph(state), guard.name)),
+      el("td", { class: "dim" }, plainWords(guard.kind)),
+      el("td", { class: "num" }, cash(guard.reference)),
+      el("td", { class: "num" }, cash(guard.floor)),
+      el("td", { class: "num strong" }, guard.distance === null ? NONE : cash(guard.distance)),
+      el("td", { class: "w-meter" }, meter(guard.used_percent, guard.warn_percent,
+        `${guard.name} used`)),
+      el("td", { class: "num" }, percent(guard.used_percent)),
+      el("td", { class: "num dim" }, guard.warn_percent === null ? NONE : percent(guard.warn_percent)),
+      el("td", { class: "num", title: clockTip(guard.next_reset_msc) },
+        guard.next_reset_msc ? countdown(guard.next_reset_msc - now) : NONE),
+      el("td", { class: "num" }, cash(guard.floor_after_reset)),
+      el("td", { class: "num dim" }, age(guard.age_ms === null ? null
+        : guard.age_ms + now - row.heardAt)));
+    if (!opened.has(guard.name)) return [line];
+    const facts = [formula(guard, snap.currency),
+      guard.next_reset_msc ? `next reset ${clock(guard.next_reset_msc)} (${guard.reset_zone})` : "",
+      guard.latch ? `once breached it stays until: ${plainWords(guard.latch)}` : "",
+      `on breach: ${plainWords(guard.action)}`,
+      guard.breached_at_msc ? `breached ${clock(guard.breached_at_msc)}` : "",
+      guard.close_due_msc ? `closes at ${clock(guard.close_due_msc)}` : "",
+      guard.is_estimated ? "the reference was put together afterwards: nobody was there" : "",
+      guard.evaluated_at_msc ? `last evaluated ${clock(guard.evaluated_at_msc)}` : ""];
+    return [line, el("tr", { class: "formula" }, el("td", { colspan: 11 },
+      facts.filter(Boolean).map(fact => el("div", null, fact))))];
+  });
+  const heads = ["Guard", "What", "Reference#", "Floor#", "Room#", "Used", "%#", "Warn at#",
+    "Reset in#", "Floor after#", "Age#"];
+  return el("section", { class: "block" }, el("h2", { id: "t-guards" }, "Guards"), lines.length
+    ? el("div", { class: "scroll", tabindex: 0, role: "region", "aria-labelledby": "t-guards" },
+      el("table", { class: "guards", "aria-labelledby": "t-guards" }, el("thead", null, el("tr", null,
+        heads.map(head => el("th", { scope: "col", class: head.endsWith("#") ? "num" : "" },
+          head.replace("#", ""))))), el("tbody", null, lines)))
+    : el("p", { class: "empty" }, "No guard watches this account: its rule set is empty."));
+}
+
+/** @param {any} snap */
+export function positionsTable(snap) {
+  const isLive = Boolean(snap.live);
+  const lines = snap.positions.map(one => {
+    const digits = priceDigits([one.open_price, one.current_price, one.stop_loss, one.take_profit]);
+    const matched = one.intent_id ? el("span", { class: "state s-known" }, glyph("known"), "matched")
+      : el("span", { class: "state s-warning" }, glyph("warning"), "unexpected");
+    const gain = one.profit ? (one.profit < 0 ? "loss" : "gain") : null;
+    return [el("span", { class: "id" }, String(one.position_id)), one.symbol, one.side,
+      volume(one.volume_lots), price(one.open_price, digits), price(one.current_price, digits),
+      el("span", { "data-gain": gain, class: "strong" }, money(one.profit, snap.currency, true)),
+      money(one.swap, snap.currency, true), price(one.stop_loss, digits),
+      price(one.take_profit, digits), el("span", { title: clockTip(one.opened_at_msc) },
+        clock(one.opened_at_msc, { ms: false })), isLive ? matched : NONE];
+  });
+  const box = table("Positions", ["Id", "Symbol", "Side", "Lots#", "Open#", "Now#", "Floating#",
+    "Swap#", "Stop#", "Target#", "Opened#", "Intent"], lines, "Flat: no position is open.");
+  if (lines.length) box.append(el("p", { class: "foot" }, footer(snap)));
+  return box;
+}
+
+/** Net lots by symbol, what all stops would cost. @param {any} snap */
+function footer(snap) {
+  const net = new Map();
+  for (const one of snap.positions) {
+    const signed = one.side === "buy" ? one.volume_lots : -one.volume_lots;
+    net.set(one.symbol, (net.get(one.symbol) ?? 0) + signed);
+  }
+  const unstopped = snap.positions.filter(one => one.stop_loss === null).length;
+  return `Net ${[...net].map(([symbol, lots]) => `${symbol} ${volume(lots)}`).join(", ")} lots. `
+    + (unstopped ? `${unstopped} of ${snap.positions.length} without a stop.` : "All have a stop.");
+}
+
+/** @param {any} snap */
+export function ordersTable(snap) {
+  const lines = (snap.live?.orders ?? []).map(one => [el("span", { class: "id" }, String(one.ticket)),
+    one.symbol, plainWords(one.type), volume(one.volume_lots), price(one.price),
+    price(one.stop_loss), price(one.take_profit)]);
+  return table("Pending orders", ["Ticket", "Symbol", "Type", "Lots#", "Price#", "Stop#", "Target#"],
+    lines, "None: nothing can refill this account after a flatten.");
+}
+
+/** @param {any} snap @param {number} now */
+export function closesTable(snap, now) {
+  const lines = (snap.live?.closes ?? []).map(one => [el("span", { class: "id" }, one.intent_id),
+    `${one.symbol} ${one.position_id}`, plainWords(one.kind), plainWords(one.state),
+    volume(one.volume_lots), volume(one.target_volume_lots), String(one.attempts),
+    one.answer ?? NONE, el("span", { class: "strong" }, age(now - one.decided_at_msc)),
+    plainWords(one.reason)]);
+  return table("Closes in flight", ["Intent", "Position", "Kind", "State", "Lots left#", "Target#", "Tries#",
+    "Answer", "Not flat for#", "Why"], lines, "None.");
+}
+
+/** @param {any} snap */
+export function discrepanciesTable(snap) {
+  const lines = (snap.live?.discrepancies ?? []).map(one => [el("span", { class: "state s-warning" },
+    glyph("warning"), plainWords(one.kind)), one.subject || String(one.position_id ?? ""),
+  one.expected ?? NONE, one.actual ?? NONE, clock(one.first_seen_msc), clock(one.last_seen_msc),
+  String(one.count), plainWords(one.state), plainWords(one.policy)]);
+  return table("Discrepancies", ["Kind", "Of", "Expected", "Actual", "First seen", "Last seen",
+    "Seen#", "State", "Policy"], lines, "None open: what is held is what should be.");
+}
+
+/** @param {any} row @param {number} now */
+export function linkFacts(row, now) {
+  const { live } = row.snap;
+  if (!live) return el("p", { class: "empty" }, "This account has no link to a terminal.");
+  const { link, reconciliation } = live;
+  const facts = [["Link", link.state], ["Since", clock(link.since_msc)],
+    ["Broker's equity", money(link.equity, row.snap.currency)],
+    ["Heard", link.heard_msc ? `${age(now - link.heard_msc)} ago` : NONE],
+    ["Autotrading", link.trade_allowed === null ? NONE : link.trade_allowed ? "on" : "off"],
+    ["Reconciliation", reconciliation.status],
+    ["Full reports", String(reconciliation.total_syncs)],
+    ["Last report", clock(reconciliation.last_sync_msc)],
+    ["Session", link.session ? el("span", { class: "id" }, link.session.slice(0, 16)) : NONE]];
+  return el("dl", { class: "facts" }, facts.map(([name, value]) =>
+    el("div", null, el("dt", null, name), el("dd", null, value))));
+}

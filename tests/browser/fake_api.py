@@ -1,0 +1,252 @@
+"""A server for the dashboard's tests: the real page, and an API over accounts set by the test.
+
+Sign-in, CSRF, keys and answers are as the facade's; a restart is a stop and a start on one port.
+"""
+
+import asyncio
+import math
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import msgspec
+import uvicorn
+from msgspec.structs import replace
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from engine.domain.snapshot import Snapshot
+from facade.pages import Pages
+from tests.browser.desk_world import close, now_msc, shown
+
+TOKEN = "ey.token.of.kim"
+CSRF = "csrf-of-kim"
+API = "/api/v1"
+ONE = f"{API}/accounts/{{server}}/{{login}}"
+
+
+class FakeApi:
+    """The desk's server; `put` changes accounts, `calls` are the commands that came."""
+
+    def __init__(self, accounts: Iterable[Snapshot], *, role: str = "operator") -> None:
+        self.accounts = {f"{one.server}/{one.login}": one for one in accounts}
+        self.role = role
+        self.calls: list[tuple[str, dict[str, Any], str | None]] = []
+        self.waiting: list[dict[str, Any]] = []
+        self.version = 0
+        self.changed: list[tuple[int, str, bytes]] = []
+        self.is_quiet = False
+        self.not_ready = ""
+        self.sent_at = 0.0
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.address = f"http://127.0.0.1:{self.port}"
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+
+    # What a test does
+
+    def put(self, *snapshots: Snapshot) -> None:
+        """Changes accounts and sends them down the stream."""
+        for one in snapshots:
+            self.accounts[f"{one.server}/{one.login}"] = one
+        body = b"[" + b",".join(shown(one) for one in snapshots) + b"]"
+        self.version += 1
+        self.changed.append((self.version, "snapshots", body))
+
+    def say(self, record: dict[str, Any]) -> None:
+        """Sends a record down the stream."""
+        self.version += 1
+        self.changed.append((self.version, "event", msgspec.json.encode(record)))
+
+    def start(self) -> None:
+        config = uvicorn.Config(Starlette(routes=self._routes()), host="127.0.0.1", port=self.port,
+                                log_level="error", lifespan="off",
+                                timeout_graceful_shutdown=1)  # fmt: skip
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._thread.start()
+        while not self._server.started:
+            threading.Event().wait(0.01)
+
+    def stop(self) -> None:
+        assert self._server is not None
+        assert self._thread is not None
+        self._server.should_exit = True
+        self._thread.join(10)
+
+    # What it answers
+
+    def _routes(self) -> list[Route]:
+        routes = [
+            ("POST", f"{API}/session", self._session),
+            ("DELETE", f"{API}/session", self._session),
+            ("GET", f"{API}/accounts", self._page),
+            ("GET", ONE, self._account),
+            ("GET", f"{ONE}/events", self._events),
+            ("GET", f"{ONE}/equity", self._equity),
+            ("POST", f"{ONE}/{{what}}", self._command),
+            ("POST", f"{API}/{{what:str}}", self._command),
+            ("GET", f"{API}/approvals", self._approvals),
+            ("GET", f"{API}/verdicts/{{id}}", self._verdict),
+            ("GET", f"{API}/stream", self._stream),
+            ("GET", "/readyz", self._ready),
+        ]
+        made = [Route(path, handler, methods=[method]) for method, path, handler in routes]
+        return [*made, *Pages().routes()]
+
+    async def _session(self, request: Request) -> Response:
+        if request.method == "DELETE":
+            gone = _json({})
+            gone.delete_cookie("tidegate_csrf")
+            gone.delete_cookie("tidegate")
+            return gone
+        if request.headers.get("authorization") != f"Bearer {TOKEN}" and not self._knows(request):
+            return _problem(401, "token_malformed", "The token is not one that is taken here.")
+        answer = _json({"subject": "a.kim", "role": self.role, "csrf_token": CSRF,
+                        "expires_at": "2099-01-01T00:00:00Z", "accounts": 1})  # fmt: skip
+        answer.set_cookie("tidegate", "sealed", httponly=True, samesite="strict")
+        answer.set_cookie("tidegate_csrf", CSRF, samesite="strict")
+        return answer
+
+    def _knows(self, request: Request) -> bool:
+        return request.cookies.get("tidegate") == "sealed"
+
+    async def _page(self, request: Request) -> Response:
+        if not self._knows(request):
+            return _problem(401, "token_missing", "Sign in.")
+        if self.not_ready:
+            return _problem(503, "not_ready", self.not_ready)
+        first = int(request.query_params.get("cursor") or 0)
+        limit = int(request.query_params.get("limit", 100))
+        page = [shown(one) for one in list(self.accounts.values())[first : first + limit]]
+        more = str(first + limit) if first + limit < len(self.accounts) else None
+        rest = msgspec.json.encode(more)
+        body = b'{"accounts":[' + b",".join(page) + b'],"next_cursor":' + rest + b"}"
+        return Response(body, media_type="application/json")
+
+    def _found(self, request: Request) -> Snapshot | None:
+        return self.accounts.get("{server}/{login}".format(**request.path_params))
+
+    async def _account(self, request: Request) -> Response:
+        found = self._found(request)
+        if found is None:
+            return _problem(404, "not_found", "There is nothing of that name among your accounts.")
+        return Response(shown(found), media_type="application/json")
+
+    async def _events(self, request: Request) -> Response:
+        found = self._found(request)
+        if found is None:
+            return _problem(404, "not_found", "There is nothing of that name among your accounts.")
+        return _json({"events": records_of(found), "has_more": False})
+
+    async def _equity(self, request: Request) -> Response:
+        found = self._found(request)
+        end = now_msc() // 10_000 * 10_000
+        level = 100_000.0 if found is None or found.equity is None else found.equity
+        buckets = []
+        for n in range(180):
+            wave = 900 * math.sin(n / 17) + 500 * math.sin(n / 5.3) + (179 - n) * 14
+            high, low = level + wave + 90, level + wave - 120
+            buckets.append({"start_msc": end - (179 - n) * 10_000, "open": level + wave,
+                            "high": high, "low": low, "close": level + wave,
+                            "balance_close": 100_000.0})  # fmt: skip
+        return _json({"buckets": buckets, "bucket_s": 10})
+
+    async def _command(self, request: Request) -> Response:
+        if not self._knows(request) or request.headers.get("x-csrf-token") != CSRF:
+            return _problem(403, "csrf", "The header X-CSRF-Token is not that of this session.")
+        body = msgspec.json.decode(await request.body() or b"{}")
+        what = request.path_params["what"]
+        self.calls.append((request.url.path, body, request.headers.get("idempotency-key")))
+        found = self._found(request) if "login" in request.path_params else None
+        if what == "release":
+            return _json({"approval_id": "apr_1", "status": "waiting"}, 202)
+        if what == "flatten" and found is not None:
+            closes = tuple(close(one.position_id, one.symbol) for one in found.positions)
+            if found.live is not None:
+                self.put(replace(found, live=replace(found.live, closes=closes)))
+        if what == "halt" and found is not None:
+            self.put(replace(found, halts=(*found.halts, "operator: a.kim")))
+        return _json({"seq": 13, "intent_ids": ["int_1"]}, 202)
+
+    async def _approvals(self, request: Request) -> Response:
+        return _json({"approvals": self.waiting})
+
+    async def _verdict(self, request: Request) -> Response:
+        if request.path_params["id"] != "vrd_7Q":
+            return _problem(404, "not_found", "There is nothing of that name among your accounts.")
+        return _json(VERDICT)
+
+    async def _ready(self, request: Request) -> Response:
+        return _json({"status": "ready", "reasons": []})
+
+    async def _stream(self, request: Request) -> Response:
+        if not self._knows(request):
+            return _problem(401, "token_missing", "Sign in.")
+        return StreamingResponse(self._frames(), media_type="text/event-stream",
+                                 headers={"Cache-Control": "no-store"})  # fmt: skip
+
+    async def _frames(self) -> AsyncIterator[bytes]:
+        server = self._server
+        told, idle = self.version, 0
+        yield b"event: heartbeat\ndata: {}\n\n"
+        while server is not None and not server.should_exit:
+            fresh = [one for one in self.changed if one[0] > told]
+            for number, name, body in fresh:
+                told = number
+                yield b"id: %d\nevent: %s\ndata: %s\n\n" % (number, name.encode(), body)
+            idle = 0 if fresh else idle + 1
+            if idle % 25 == 24 and not self.is_quiet:
+                yield b"event: heartbeat\ndata: {}\n\n"
+            await asyncio.sleep(0.02)
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def _problem(status: int, reason: str, detail: str) -> Response:
+    body = {"type": f"urn:tidegate:problem:{reason}", "title": reason, "status": status,
+            "detail": detail}  # fmt: skip
+    return Response(msgspec.json.encode(body), status, media_type="application/problem+json")
+
+
+def records_of(one: Snapshot) -> list[dict[str, Any]]:
+    """What may have happened to it."""
+    at = {"login": one.login, "server": one.server}
+    now = now_msc()
+    return [
+        {"type": "account_opened", "seq": 1, "time_msc": now - 9_000_000, "balance": 100_000.0,
+         "equity": 100_000.0, "initial": 100_000.0, "currency": "USD", **at},
+        {"type": "day_reset", "seq": 2, "time_msc": now - 8_000_000, "guard": "daily_loss",
+         "reference": 100_000.0, "floor": 95_000.0, "local_time": "00:00", **at},
+        {"type": "guard_warning", "seq": 11, "time_msc": now - 61_000, "verdict_id": "vrd_6K",
+         "guard": "daily_loss", "kind": "equity_limit", "equity": 96_110.0, "balance": 100_000.0,
+         "floor": 95_000.0, "reference": 100_000.0, "used_percent": 77.8, **at},
+        {"type": "guard_breach", "seq": 12, "time_msc": now - 400, "verdict_id": "vrd_7Q",
+         "guard": "daily_loss", "kind": "equity_limit", "equity": 94_848.8, "balance": 100_000.0,
+         "floor": 95_000.0, "reference": 100_000.0, "measured": "equity", "comparator": "below",
+         "action": "close_and_halt", **at},
+    ]  # fmt: skip
+
+
+VERDICT = {
+    "verdict_id": "vrd_7Q",
+    "record": {"type": "guard_breach", "seq": 12, "time_msc": 1_399_033_801_690, "login": 1001,
+               "server": "Demo-1", "guard": "trailing", "kind": "equity_limit", "equity": 97_093.3,
+               "balance": 100_000.0, "floor": 97_133.1, "reference": 102_133.1,
+               "comparator": "below", "tick": {"index": 66_955, "symbol": "XAUUSD",
+                                               "bid": 1274.716, "ask": 1277.337}},
+    "quotes": {"XAUUSD": {"bid": 1274.716, "ask": 1277.337, "age_ms": 0}},
+    "balance": 100_000.0, "credit": 0.0, "currency": "USD",
+    "positions": [{"position_id": 501, "symbol": "XAUUSD", "side": "buy", "volume_lots": 3.0,
+                   "open_price": 1284.405, "stop_loss": None}],
+    "rules": [{"name": "trailing", "kind": "equity_limit", "comparator": "below",
+               "warn_percent": 75.0}],
+    "ruleset": "house", "digest": "9f3a41c2d0b7", "agrees": True,
+}  # fmt: skip
