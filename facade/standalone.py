@@ -23,6 +23,7 @@ from facade.api_parts import parts_of
 from facade.app import make_app
 from facade.internal_setup import TOKEN_VARIABLE
 from facade.metrics import Metrics
+from facade.pages import Pages
 from facade.settings import Settings, read_secret, read_settings
 from facade.wiring import audit_tools
 
@@ -67,7 +68,8 @@ async def open_app(settings: Settings) -> AsyncIterator[Starlette]:
     mirror = Mirror(settings.socket, token)
     stopping = anyio.Event()
     async with audit_tools().open(settings.state / "audit.db") as trail:
-        app = make_app(mirror, parts_of(settings, mirror, trail, Metrics(), stopping))
+        parts = parts_of(settings, mirror, trail, Metrics(), stopping)
+        app = make_app(mirror, parts, Pages().routes())
         async with anyio.create_task_group() as group:
             group.start_soon(mirror.run)
             with anyio.move_on_after(FIRST_S):
