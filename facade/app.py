@@ -9,7 +9,7 @@ from time import perf_counter
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
@@ -124,10 +124,14 @@ class Api:
             if problem.status in (408, 413):
                 response.headers["Connection"] = "close"
             return response
+        except ClientDisconnect:
+            return Response(status_code=408)  # nobody is there to read it
         except AdapterError as error:
             log.error("request failed outside", route=path, cause=type(error).__name__)
             self.parts.metrics.count("errors")
             return answer_of(Problem(503, "outside", "What it needs cannot be reached now."))
+        except ClientDisconnect:
+            return Response(None, 400)  # nobody is there to read it
         except Exception as error:  # noqa: BLE001  one request, never the program
             # Neither the message nor the trace: they may hold what the caller sent.
             log.error("request failed", route=path, cause=type(error).__name__, at=_place(error))

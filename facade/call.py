@@ -1,6 +1,7 @@
 """One request on its way through the API: who asks, what they may name, and what they sent."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -187,10 +188,11 @@ async def body_of(request: Request, bytes_max: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     with anyio.move_on_after(BODY_DEADLINE_S):
-        async for part in request.stream():
-            size += len(part)
-            if size > bytes_max:
-                raise too_long
-            parts.append(part)
+        async with aclosing(request.stream()) as stream:
+            async for part in stream:
+                size += len(part)
+                if size > bytes_max:
+                    raise too_long
+                parts.append(part)
         return b"".join(parts)
     raise Problem(408, "too_slow", f"The body did not come within {BODY_DEADLINE_S:g} s.")

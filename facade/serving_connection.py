@@ -35,6 +35,10 @@ READ_BYTES = 65_536
 _GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 
+class ClientGoneError(OSError):
+    """What an application gets that goes on answering somebody who is gone."""
+
+
 class Mailbox:
     """What an application is to receive: bounded, except for the last word."""
 
@@ -43,12 +47,15 @@ class Mailbox:
         self._waiting: deque[Any] = deque()
         self._changed = trio.Event()
         self._is_over = False
+        self.is_gone = False
+        """Whether there is nobody to answer any more."""
 
     async def put(self, event: Any) -> None:
         """Waits for room; once it is over, what comes is dropped."""
         if event["type"] in ("http.disconnect", "websocket.disconnect"):
             self._waiting.clear()
             self._waiting.append(event)
+            self.is_gone = True
             self.close()
             return
         while len(self._waiting) >= self._limit and not self._is_over:
@@ -101,8 +108,16 @@ class AppTasks:
     async def _run(
         self, app: Any, scope: Any, mailbox: Mailbox, send: Callable[[Any], Awaitable[None]]
     ) -> None:
+        async def answer(message: Any) -> None:
+            if mailbox.is_gone:
+                await trio.lowlevel.checkpoint()
+                raise ClientGoneError
+            await send(message)
+
         try:
-            await app(scope, mailbox.get, send, trio.to_thread.run_sync, trio.from_thread.run)
+            await app(scope, mailbox.get, answer, trio.to_thread.run_sync, trio.from_thread.run)
+        except ClientGoneError:
+            pass
         except Exception as error:
             # One request's failure is answered with 500 below, and is nobody else's.
             self._crowd.failed += 1
@@ -269,7 +284,7 @@ class GuardedConnection(TCPServer):
         while True:
             try:
                 received = await self.stream.receive_some(READ_BYTES)
-            except _GONE:
+            except (*_GONE, trio.BusyResourceError):  # gone, or being hung up
                 return
             await protocol.handle(RawData(bytes(received)))
             if not received:

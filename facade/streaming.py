@@ -1,6 +1,5 @@
 """How streams go out: as server-sent events, and over a WebSocket; both with a write deadline."""
 
-import time
 from contextlib import aclosing
 
 import anyio
@@ -84,7 +83,7 @@ def sse(frame: Frame) -> bytes:
 
 def left_of(call: Call) -> float:
     """Seconds that the caller's token or session still lasts."""
-    return max(0.0, call.who.expires_s - time.time())
+    return max(0.0, call.who.expires_s - call.parts.now_msc() / 1000)
 
 
 async def _gone(receive: Receive, scope: anyio.CancelScope) -> None:
