@@ -97,7 +97,8 @@ export function makeAccount(account, hooks) {
     const unsure = snap.quality === "known" ? "" : "unsure";
     fill(facts, [["Equity", cash(snap.equity), `equity ${unsure}`], ["Balance", cash(snap.balance)],
       ["Floating", cash(snap.profit, true), unsure], ["Credit", cash(snap.credit)],
-      ["High-water", cash(snap.equity_high_water)], ["Drawdown", percent(snap.drawdown_percent), unsure],
+      ["High-water", cash(snap.equity_high_water)], ["Drawdown", percent(snap.drawdown_percent),
+        unsure],
       ["Margin level", percent(snap.margin_level), unsure], ["Rule set", snap.ruleset || "—"]]
       .map(([name, value, cls]) => el("div", { class: cls ?? "" }, el("dt", null, name),
         el("dd", null, value, name === "Equity" ? el("small", null, ` ${snap.currency}`) : null))));
@@ -113,7 +114,8 @@ export function makeAccount(account, hooks) {
 
   function drawParts(parts, row) {
     const now = Date.now();
-    const made = { guards: () => guardsTable(row, now, opened), positions: () => positionsTable(row.snap),
+    const made = { guards: () => guardsTable(row, now, opened),
+      positions: () => positionsTable(row.snap),
       orders: () => ordersTable(row.snap), closes: () => (row.snap.live?.closes.length
         ? closesTable(row.snap, now) : el("span")),
       discrepancies: () => discrepanciesTable(row.snap), link: () => linkFacts(row, now) };

@@ -21,7 +21,8 @@ function haltOne(row) {
   const orders = snap.live?.orders.length ?? 0;
   return confirm(`Halt ${snap.login}`, "Halt", "primary", false, [el("p", null,
     `No new positions. ${counted(snap.positions.length, "open position")} `
-    + `${snap.positions.length === 1 ? "stays" : "stay"}. Pending orders: ${orders} will be kept.`)],
+    + `${snap.positions.length === 1 ? "stays" : "stay"}. `
+    + `Pending orders: ${orders} will be kept.`)],
   (reason, key) => ask(`${accountPath(snap)}/halt`, { method: "POST", body: { reason }, key }),
   [row], "halt");
 }
@@ -36,9 +37,11 @@ function flattenOne(row) {
   return confirm(`Flatten ${snap.login}`, button, "danger", true, [
     lines.length ? plainTable(["Symbol", "Side", "Lots#", `Floating, ${snap.currency}#`], lines)
       : el("p", null, "It holds no position. Pending orders will still be cancelled."),
-    el("p", null, `Total realised about ${money(snap.profit, snap.currency, true)} ${snap.currency}. `
+    el("p", null, `Total realised about ${money(snap.profit, snap.currency, true)} `
+      + `${snap.currency}. `
       + `Pending orders: ${orders} will be cancelled. `
-      + "A position whose market is closed now cannot be closed: its close waits, and you are told."),
+      + "A position whose market is closed now cannot be closed: its close waits, and you are "
+      + "told."),
     el("p", null, el("b", null, "This cannot be undone."))],
   (reason, key) => ask(`${accountPath(snap)}/flatten`, { method: "POST", body: { reason }, key }),
   [row], "flatten");
@@ -51,7 +54,8 @@ function releaseOne(row) {
   const causes = snap.halts.length ? snap.halts : breached.map(guard => guard.name);
   const select = el("select", { "aria-label": "What is released" },
     causes.map(cause => el("option", { value: cause }, cause)));
-  const words = breached.map(guard => el("p", null, `Ends the latch of ${guard.name}. From the next `
+  const words = breached.map(guard => el("p", null,
+    `Ends the latch of ${guard.name}. From the next `
     + `tick its floor is ${money(guard.floor, snap.currency)} ${snap.currency}.`));
   return confirm(`Release ${snap.login}`, "Ask for the release", "primary", true, [
     el("label", { class: "field" }, "What is released", select), ...words,
@@ -61,7 +65,10 @@ function releaseOne(row) {
     { method: "POST", body: { cause: select.value, reason }, key }), [row], "release");
 }
 
-/** Halt or flatten of a selection: the count is typed. @param {string} what @param {any[]} picked */
+/**
+ * Halt or flatten of a selection: the count is typed.
+ * @param {string} what @param {any[]} picked
+ */
 export function openBulk(what, picked) {
   const skipped = what === "flatten" ? picked.filter(row => row.snap.mode === "observe") : [];
   const meant = picked.filter(row => !skipped.includes(row));
@@ -89,7 +96,8 @@ export function openBulk(what, picked) {
             key: `${key}-${row.snap.login}` }).catch(error => failed.push([row, error]));
         }
       }));
-      if (failed.length) throw failed.find(([, error]) => error instanceof Problem)?.[1] ?? failed[0][1];
+      if (failed.length) throw failed.find(([,
+        error]) => error instanceof Problem)?.[1] ?? failed[0][1];
     }, meant, what, count);
 }
 
@@ -99,13 +107,14 @@ export function openStop() {
   const positions = all.reduce((sum, row) => sum + row.snap.positions.length, 0);
   const what = () => /** @type {any} */ (document.querySelector("input[name=stop]:checked")).value;
   const pick = (value, words, isOn) => el("p", null, el("label", null, el("input", { type: "radio",
-    name: "stop", value, checked: isOn, onchange: () => typed.setWanted(`${value.toUpperCase()} ALL`) }),
+    name: "stop", value, checked: isOn,
+    onchange: () => typed.setWanted(`${value.toUpperCase()} ALL`) }),
   ` ${words}`));
   const typed = { setWanted: /** @type {(text: string) => void} */ (() => {}) };
   const made = confirm("Stop everything", "Stop everything", "danger", true, [
     el("p", null, `Scope: all ${number(all.length, 0)} of your accounts, `
-      + `${counted(positions, "open position")}. Sent at once; an open market is usually flat within `
-      + "5 seconds. It stays until each account is released."),
+      + `${counted(positions, "open position")}. Sent at once; an open market is usually flat `
+      + "within 5 seconds. It stays until each account is released."),
     pick("halt", "Halt: no new positions, open ones stay", true),
     pick("flatten", "Flatten: close every position, cancel every order")],
   (reason, key) => ask(`/${what()}?scope=all`, { method: "POST", body: { reason }, key }),
@@ -124,7 +133,8 @@ export function openStop() {
 function confirm(title, verb, look, needsReason, words, send, meant, what, typedWord) {
   const key = newKey();
   let wanted = typedWord ?? "", isSending = false;
-  const reason = field(needsReason ? "Reason" : "Reason (optional)", { name: "reason", maxlength: 300 });
+  const reason = field(needsReason ? "Reason" : "Reason (optional)", { name: "reason",
+    maxlength: 300 });
   const typed = field("", { name: "typed", "aria-describedby": "typed-hint" });
   const hint = el("span", { id: "typed-hint" }, `Type ${wanted} to go on`);
   typed.node.replaceChildren(hint, typed.input);
@@ -197,7 +207,8 @@ function progress(dialog, title, meant, what, answer) {
       lines.push(step(sent ? "done" : "", "Sent to the terminal"));
       lines.push(step(left === 0 ? "done" : "", `${before - left} of ${before} flat`));
       for (const one of closes.filter(other => other.answer)) {
-        lines.push(step("bad", `${one.symbol} ${one.position_id}: ${one.answer}, try ${one.attempts}`));
+        lines.push(step("bad",
+          `${one.symbol} ${one.position_id}: ${one.answer}, try ${one.attempts}`));
       }
     } else if (what === "halt") {
       const halted = now.filter(row => row.snap.halts.length).length;

@@ -12,7 +12,8 @@ export function makeApprovals() {
   fresh.node.hidden = true;
   const box = el("section", { class: "approvals" }, el("h1", { tabindex: -1 }, "Approvals"),
     el("p", { class: "dim" }, "What loosens a rule or ends a breach is asked for by one person and "
-      + "approved by another, within an hour."), fresh.node, list);
+      + "approved by another, within an hour."),
+  el("form", { onsubmit: event => event.preventDefault() }, fresh.node), list);
 
   async function load() {
     try {
@@ -49,15 +50,18 @@ export function makeApprovals() {
     const expires = one.expires_msc ?? Date.parse(one.expires_at);
     const key = newKey();
     return el("article", { class: "waiting" }, el("h2", null,
-      `${plainWords(one.action)} of ${one.account}`), el("p", null, `Asked for by ${one.proposed_by}, `
+      `${plainWords(one.action)} of ${one.account}`), el("p", null,
+        `Asked for by ${one.proposed_by}, `
       + `${clock(one.proposed_msc ?? Date.parse(one.proposed_at))}: “${one.reason}”`),
     one.payload ? el("pre", null, one.payload) : null,
     waits ? el("p", { class: "dim" }, `Expires in ${countdown(expires - Date.now())}`)
-      : el("p", { class: "dim" }, `${one.state} by ${one.decided_by ?? "nobody"}. ${one.outcome ?? ""}`),
+      : el("p", { class: "dim" },
+        `${one.state} by ${one.decided_by ?? "nobody"}. ${one.outcome ?? ""}`),
     waits ? el("div", { class: "buttons" }, isMine ? el("span", { class: "dim" },
       "Your own: another person has to approve it.") : el("button", { class: "primary",
       onclick: () => decide(one, "approve", wrong, key) }, "Approve"), el("button", {
-      onclick: () => decide(one, "reject", wrong, key) }, isMine ? "Withdraw" : "Reject")) : null, wrong);
+      onclick: () => decide(one, "reject", wrong, key) }, isMine ? "Withdraw" : "Reject")) : null,
+        wrong);
   }
 
   load();

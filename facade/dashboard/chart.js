@@ -135,7 +135,8 @@ export function makeChart(row, latest) {
         const at = u.cursor.idx;
         note.textContent = at === null || at === undefined ? "" : `${clock(data[0][at] * 1e3,
           { ms: false })}: equity ${money(data[3][at], row.snap.currency)}, lowest `
-          + `${money(data[2][at], row.snap.currency)}, highest ${money(data[1][at], row.snap.currency)}`;
+          + `${money(data[2][at], row.snap.currency)}, highest `
+          + money(data[1][at], row.snap.currency);
       }] },
     };
     plot = new uPlot(options, data, stage);

@@ -2,7 +2,7 @@
 
 import { accountPath, ask } from "./api.js";
 import { el, fill } from "./dom.js";
-import { clock, money, plainWords, volume } from "./words.js";
+import { clock, money, percent, plainWords, volume } from "./words.js";
 
 const PAGE = 100;
 const QUIET = new Set(["seq", "time_msc", "time", "login", "server", "type", "tick"]);
@@ -14,7 +14,7 @@ export function eventWords(one, currency) {
     case "guard_breach":
       return `${one.guard} breached: equity ${cash(one.equity)}, floor ${cash(one.floor)}`;
     case "guard_warning":
-      return `${one.guard}: ${Math.floor(one.used_percent * 10) / 10} % used, floor ${cash(one.floor)}`;
+      return `${one.guard}: ${percent(one.used_percent)} used, floor ${cash(one.floor)}`;
     case "position_closed":
       return `${one.symbol} ${one.side} ${volume(one.volume_lots)} closed at ${one.close_price}, `
         + `${money(one.profit, currency, true)} (${plainWords(one.reason)})`;
@@ -30,10 +30,16 @@ export function eventWords(one, currency) {
       return `${one.kind} ${money(one.amount, currency, true)}, balance ${cash(one.balance)}`;
     case "account_halted": return `halted: ${one.cause}`;
     case "account_released": return `released by ${one.by}: ${one.reason}`;
+    case "discrepancy":
+      return `${plainWords(one.kind)}, ${one.state}: expected ${one.expected ?? "nothing"}, `
+        + `actual ${one.actual ?? "nothing"}`;
+    case "intent_registered":
+      return `${one.symbol} ${one.side} ${volume(one.volume_lots)} is meant, by ${one.by}`;
     case "link_changed": return `link ${one.state}: ${one.cause}`;
     default:
       return Object.entries(one).filter(([name, value]) => !QUIET.has(name) && value !== null
-        && typeof value !== "object").map(([name, value]) => `${plainWords(name)} ${value}`).join(", ");
+        && typeof value !== "object").map(([name,
+          value]) => `${plainWords(name)} ${value}`).join(", ");
   }
 }
 
@@ -81,7 +87,8 @@ export function makeEvents(row, openVerdict) {
           openVerdict(one.verdict_id);
         } }, "why")] : null), el("span", { class: "dim id" }, `#${one.seq}`))));
     if (failed) list.prepend(el("li", { class: "wrong" }, failed));
-    if (!known.length && !failed) list.append(el("li", { class: "empty" }, "Nothing happened yet."));
+    if (!known.length && !failed) list.append(el("li", { class: "empty" },
+      "Nothing happened yet."));
     more.hidden = oldest <= 1;
   }
 

@@ -15,17 +15,20 @@ export function firstSteps() {
       + `${refused.length ? `Refused: ${refused.join(", ")}.` : "0 refused."} ${reasons}`;
     if (ready.listening) {
       const [host, port] = [ready.listening.replace(/:\d+$/, ""), ready.listening.split(":").pop()];
-      fill(facts, pair("Host", host), pair("Port", port), pair("Thumbprint", ready.thumbprint ?? ""),
-        pair("Key file", "the one `tidegate keys add-terminal` named"));
+      fill(facts, pair("Host", host), pair("Port", port), pair("Thumbprint",
+        ready.thumbprint ?? ""),
+        pair("Key", "what `tidegate keys add SERVER/LOGIN` printed"));
     }
   }).catch(() => {
     told.textContent = "";
   });
   fill(facts, pair("Host, port", "of [link] in the settings"),
-    pair("Thumbprint", "as `tidegate doctor` prints it"),
-    pair("Key file", "made by `tidegate keys`"));
-  return el("div", { class: "first-steps" }, el("p", { class: "big" }, "No terminal has connected yet"),
-    el("p", { class: "dim" }, "Put the expert advisor on a chart of each terminal, with these inputs:"),
+    pair("Thumbprint", "what `tidegate keys authority` prints"),
+    pair("Key", "what `tidegate keys add SERVER/LOGIN` printed"));
+  return el("div", { class: "first-steps" }, el("p", { class: "big" },
+    "No terminal has connected yet"),
+    el("p", { class: "dim" }, "Put the expert advisor on a chart of each terminal, "
+      + "with these inputs:"),
     facts, copy, told, el("p", { class: "dim" }, "Or see it at work first: ",
       el("code", null, "tidegate demo")));
 }

@@ -9,7 +9,7 @@ import { makeRows } from "./rowing.js";
 import { say } from "./speech.js";
 import { chosen, onRows, rows, totals } from "./store.js";
 import { TABS } from "./states.js";
-import { counted, money, number } from "./words.js";
+import { counted, money, NONE, number } from "./words.js";
 
 /**
  * @param {{ open: (key: string) => void, bulk: (what: string, picked: any[]) => void,
@@ -165,7 +165,7 @@ export function makeList(hooks) {
       el("div", null, el("dt", null, counted(sum.accounts, "account")), el("dd", null, currency)),
       pair("Equity", money(sum.equity, currency)),
       pair("Floating", money(sum.profit, currency, true), sum.profit),
-      pair("Today", money(sum.today, currency, true), sum.today),
+      pair("Today", sum.days ? money(sum.today, currency, true) : NONE, sum.today),
       sum.unknown ? pair("Not valued", number(sum.unknown, 0)) : null)));
   }
 

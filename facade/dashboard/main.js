@@ -26,7 +26,8 @@ let isLoaded = false, notReady = "";
 /** `/a/server/login`, `/v/verdict`, `/?view=approvals`, or the list. */
 function place() {
   const parts = location.pathname.split("/").filter(Boolean).map(decodeURIComponent);
-  if (parts[0] === "a" && parts.length === 3) return { kind: "account", server: parts[1], login: parts[2] };
+  if (parts[0] === "a" && parts.length === 3) return { kind: "account", server: parts[1],
+    login: parts[2] };
   if (parts[0] === "v" && parts.length === 2) return { kind: "incident", id: parts[1] };
   const named = new URLSearchParams(location.search).get("view");
   return { kind: named === "approvals" ? "approvals" : "list" };
@@ -71,7 +72,8 @@ function show() {
 
 function title() {
   const counts = [...rows.values()].filter(row => rankOf(row.severity) < 5);
-  const worst = counts.reduce((a, row) => (rankOf(row.severity) < rankOf(a) ? row.severity : a), "known");
+  const worst = counts.reduce((a, row) => (rankOf(row.severity) < rankOf(a) ? row.severity : a),
+    "known");
   document.title = counts.length ? `(${counts.length}) Tidegate` : "Tidegate";
   favicon(worst);
 }
@@ -112,7 +114,8 @@ function start() {
     opened: () => view?.key ?? "", empty: firstSteps });
   main.append(list.box);
   strip = makeStrip(list.filterBox, { go, stop: openStop, help: openHelp, pause, signOut });
-  stream = openStream({ snapshots: take, record: tellRecord, regained: load, told, refused: renew });
+  stream = openStream({ snapshots: take, record: tellRecord, regained: load, told,
+    refused: renew });
   whenSignedOut(() => signInAgain(() => load()));
   onRows(title);
   setInterval(renew, 300_000);
@@ -174,8 +177,8 @@ addEventListener("popstate", () => me() && show());
 matchMedia("(min-width: 1400px)").addEventListener("change", () => me() && show());
 for (const kind of ["error", "unhandledrejection"]) {
   addEventListener(kind, () => {
-    notReady = `Something in this page went wrong at ${clock(Date.now(), { ms: false })}; its numbers `
-      + "stay as they are. Load it again.";
+    notReady = `Something in this page went wrong at ${clock(Date.now(), { ms: false })}; its `
+      + "numbers stay as they are. Load it again.";
   });
 }
 colourGains();

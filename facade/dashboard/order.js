@@ -50,7 +50,9 @@ export function makeOrder(isHeld) {
       shown = [...above.sort(compare), ...stays.filter(row => !top.has(row)), ...fresh];
       if (clock - sortedMs >= RESORT_MS) {
         const due = [...found].sort(compare);
-        moved = due.reduce((sum, row, at) => sum + Number(shown[at] !== row), 0);
+        const after = new Map(shown.map((row, at) => [row, shown[at - 1]]));
+        // Whoever follows somebody else than before: one row that climbs is not all below it.
+        moved = due.reduce((sum, row, at) => sum + Number(after.get(row) !== due[at - 1]), 0);
         sortedMs = clock;
       }
       return above.length;

@@ -26,7 +26,8 @@ function form(done) {
       go.disabled = false;
     }
   } }, el("label", { for: "token" }, "Token"), token, go, wrong,
-  el("p", { class: "dim" }, "Whoever runs the desk makes one: ", el("code", null, "tidegate token")));
+  el("p", { class: "dim" }, "Whoever runs the desk makes one: ", el("code", null,
+    "tidegate token")));
 }
 
 /** The whole page. @param {Element} main @param {() => void} done */

@@ -69,27 +69,23 @@ export function spokenGuard(snap) {
 export function sentence(row, now) {
   const { snap, severity, guard } = row;
   const parts = [];
-  if (severity === "closing") {
-    parts.push(`${stateWords(row, now)}: ${snap.live.closes.length} not flat yet`);
-  } else if (severity === "unknown" || severity === "stale") {
-    parts.push(`${severity === "stale" ? "Stale" : "Unknown"}: ${snap.reason ?? "not valued"}`);
-  } else if (severity === "discrepancy") {
-    const count = snap.live.discrepancies.length;
-    parts.push(`${count} open ${count === 1 ? "discrepancy" : "discrepancies"}`);
-  } else parts.push(stateWords(row, now));
-  if (guard) {
-    if (guard.breached) parts.push(`${guard.name} breached`);
-    else if (guard.used_percent !== null) {
-      parts.push(`${guard.name} ${percent(guard.used_percent)} used`);
-    }
-    if (guard.distance !== null) {
-      const room = money(Math.abs(guard.distance), snap.currency);
-      parts.push(`${room} ${snap.currency} ${guard.distance < 0 ? "below the floor" : "left"}`);
-    }
-    if (guard.next_reset_msc) {
-      const zone = guard.reset_zone ? ` (${guard.reset_zone})` : "";
-      parts.push(`resets in ${countdown(guard.next_reset_msc - now)}${zone}`);
-    }
-  } else if (!snap.guards.length) parts.push("no guard watches this account");
-  return `${parts.join("; ")}.`;
+  if (severity === "closing") parts.push(`${snap.live.closes.length} not flat yet`);
+  if (severity === "unknown" || severity === "stale") parts.push(snap.reason ?? "not valued");
+  if (guard?.breached) parts.push(`${guard.name} breached`);
+  else if (guard && guard.used_percent !== null) {
+    parts.push(`${guard.name} ${percent(guard.used_percent)} used`);
+  }
+  if (guard && guard.distance !== null) {
+    const room = `${money(Math.abs(guard.distance), snap.currency)} ${snap.currency}`;
+    const where = guard.distance < 0 ? "below the floor" : "left";
+    parts.push(guard.breached && guard.distance >= 0 ? `${room} above the floor now`
+      : `${room} ${where}`);
+  }
+  if (guard?.next_reset_msc) {
+    const zone = guard.reset_zone ? ` (${guard.reset_zone})` : "";
+    parts.push(`resets in ${countdown(guard.next_reset_msc - now)}${zone}`);
+  }
+  if (!snap.guards.length) parts.push("no guard watches this account");
+  const words = severity === "stale" ? "Stale" : stateWords(row, now);
+  return parts.length ? `${words}: ${parts.join("; ")}.` : `${words}.`;
 }

@@ -102,7 +102,8 @@ export async function loadAll() {
   const seen = new Set();
   let after = "";
   do {
-    const page = await ask(`/accounts?limit=${PAGE}${after && `&cursor=${encodeURIComponent(after)}`}`);
+    const cursor = after && `&cursor=${encodeURIComponent(after)}`;
+    const page = await ask(`/accounts?limit=${PAGE}${cursor}`);
     for (const snap of page.accounts) seen.add(keyOf(snap));
     take(page.accounts);
     after = page.next_cursor ?? "";
@@ -136,12 +137,13 @@ export function totals(found) {
   const sums = new Map();
   for (const { snap, today } of found) {
     const sum = sums.get(snap.currency) ?? { accounts: 0, equity: 0, profit: 0, today: 0,
-      unknown: 0 };
+      unknown: 0, days: 0 };
     sum.accounts += 1;
     if (snap.equity === null) sum.unknown += 1;
     sum.equity += snap.equity ?? 0;
     sum.profit += snap.profit ?? 0;
     sum.today += today ?? 0;
+    sum.days += Number(today !== null);
     sums.set(snap.currency, sum);
   }
   return [...sums].sort((a, b) => b[1].accounts - a[1].accounts);

@@ -15,7 +15,8 @@ export function table(title, heads, lines, empty) {
   const nums = heads.map(head => head.endsWith("#"));
   const body = lines.length
     ? el("div", { class: "scroll", tabindex: 0, role: "region", "aria-labelledby": id },
-      el("table", { "aria-labelledby": id }, el("thead", null, el("tr", null, heads.map((head, at) =>
+      el("table", { "aria-labelledby": id }, el("thead", null, el("tr", null, heads.map((head,
+        at) =>
         el("th", { scope: "col", class: nums[at] ? "num" : "" }, head.replace("#", ""))))),
       el("tbody", null, lines.map(line => el("tr", null, line.map((cell, at) =>
         el(at ? "td" : "th", { scope: at ? null : "row", class: nums[at] ? "num" : "" }, cell)))))))
@@ -53,7 +54,7 @@ export function guardsTable(row, now, opened) {
       el("td", { class: "w-meter" }, meter(guard.used_percent, guard.warn_percent,
         `${guard.name} used`)),
       el("td", { class: "num" }, percent(guard.used_percent)),
-      el("td", { class: "num dim" }, guard.warn_percent === null ? NONE : percent(guard.warn_percent)),
+      el("td", { class: "num dim" }, percent(guard.warn_percent)),
       el("td", { class: "num", title: clockTip(guard.next_reset_msc) },
         guard.next_reset_msc ? countdown(guard.next_reset_msc - now) : NONE),
       el("td", { class: "num" }, cash(guard.floor_after_reset)),
@@ -75,7 +76,8 @@ export function guardsTable(row, now, opened) {
     "Reset in#", "Floor after#", "Age#"];
   return el("section", { class: "block" }, el("h2", { id: "t-guards" }, "Guards"), lines.length
     ? el("div", { class: "scroll", tabindex: 0, role: "region", "aria-labelledby": "t-guards" },
-      el("table", { class: "guards", "aria-labelledby": "t-guards" }, el("thead", null, el("tr", null,
+      el("table", { class: "guards", "aria-labelledby": "t-guards" }, el("thead", null, el("tr",
+        null,
         heads.map(head => el("th", { scope: "col", class: head.endsWith("#") ? "num" : "" },
           head.replace("#", ""))))), el("tbody", null, lines)))
     : el("p", { class: "empty" }, "No guard watches this account: its rule set is empty."));
@@ -86,7 +88,8 @@ export function positionsTable(snap) {
   const isLive = Boolean(snap.live);
   const lines = snap.positions.map(one => {
     const digits = priceDigits([one.open_price, one.current_price, one.stop_loss, one.take_profit]);
-    const matched = one.intent_id ? el("span", { class: "state s-known" }, glyph("known"), "matched")
+    const matched = one.intent_id ? el("span", { class: "state s-known" }, glyph("known"),
+      "matched")
       : el("span", { class: "state s-warning" }, glyph("warning"), "unexpected");
     const gain = one.profit ? (one.profit < 0 ? "loss" : "gain") : null;
     return [el("span", { class: "id" }, String(one.position_id)), one.symbol, one.side,
@@ -116,10 +119,12 @@ function footer(snap) {
 
 /** @param {any} snap */
 export function ordersTable(snap) {
-  const lines = (snap.live?.orders ?? []).map(one => [el("span", { class: "id" }, String(one.ticket)),
+  const lines = (snap.live?.orders ?? []).map(one => [el("span", { class: "id" },
+    String(one.ticket)),
     one.symbol, plainWords(one.type), volume(one.volume_lots), price(one.price),
     price(one.stop_loss), price(one.take_profit)]);
-  return table("Pending orders", ["Ticket", "Symbol", "Type", "Lots#", "Price#", "Stop#", "Target#"],
+  return table("Pending orders", ["Ticket", "Symbol", "Type", "Lots#", "Price#", "Stop#",
+    "Target#"],
     lines, "None: nothing can refill this account after a flatten.");
 }
 
@@ -130,13 +135,15 @@ export function closesTable(snap, now) {
     volume(one.volume_lots), volume(one.target_volume_lots), String(one.attempts),
     one.answer ?? NONE, el("span", { class: "strong" }, age(now - one.decided_at_msc)),
     plainWords(one.reason)]);
-  return table("Closes in flight", ["Intent", "Position", "Kind", "State", "Lots left#", "Target#", "Tries#",
+  return table("Closes in flight", ["Intent", "Position", "Kind", "State", "Lots left#", "Target#",
+    "Tries#",
     "Answer", "Not flat for#", "Why"], lines, "None.");
 }
 
 /** @param {any} snap */
 export function discrepanciesTable(snap) {
-  const lines = (snap.live?.discrepancies ?? []).map(one => [el("span", { class: "state s-warning" },
+  const lines = (snap.live?.discrepancies ?? []).map(one => [el("span",
+    { class: "state s-warning" },
     glyph("warning"), plainWords(one.kind)), one.subject || String(one.position_id ?? ""),
   one.expected ?? NONE, one.actual ?? NONE, clock(one.first_seen_msc), clock(one.last_seen_msc),
   String(one.count), plainWords(one.state), plainWords(one.policy)]);

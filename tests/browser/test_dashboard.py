@@ -19,7 +19,7 @@ ARGUMENTS = (
     "--disable-component-update",
     "--no-first-run",
 )
-AXE = Path(__file__).parent / "vendor" / "axe" / "axe.min.js"
+AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 PATIENCE_MS = 30_000
 
 

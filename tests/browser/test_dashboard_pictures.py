@@ -1,0 +1,51 @@
+"""Pictures of the dashboard: taken each time, kept in docs/images where TIDEGATE_PICTURES is set."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.browser.desk_world import house
+from tests.browser.fake_api import TOKEN, FakeApi
+from tests.browser.test_dashboard import ARGUMENTS
+
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+SHOTS: list[tuple[str, str, str, dict[str, int]]] = [
+    ("desk-dark", "dark", "/", {"width": 1280, "height": 760}),
+    ("desk-light", "light", "/", {"width": 1280, "height": 760}),
+    ("desk-account-dark", "dark", "/a/Demo-1/1007", {"width": 1680, "height": 950}),
+    ("desk-account-light", "light", "/a/Demo-1/1011", {"width": 1680, "height": 950}),
+    ("desk-phone", "dark", "/", {"width": 390, "height": 800}),
+    ("desk-phone-account", "light", "/a/Demo-1/1007", {"width": 390, "height": 800}),
+]
+
+
+def test_every_picture_shows_a_whole_page(tmp_path: Path) -> None:
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("no chromium on this machine: no picture was taken")
+    kept = IMAGES if os.environ.get("TIDEGATE_PICTURES") else tmp_path
+    api = FakeApi(house())
+    api.start()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
+        for name, scheme, path, size in SHOTS:
+            more: dict[str, Any] = {"color_scheme": scheme, "viewport": size}
+            page = browser.new_page(**more)
+            page.goto(api.address + path)
+            page.fill("#token", TOKEN)
+            page.click("button:has-text('Sign in')")
+            wanted = "tr[data-key]:visible" if path == "/" else ".stage canvas"
+            page.wait_for_selector(wanted)
+            page.mouse.move(0, 0)
+            page.wait_for_function("document.querySelector('.pulse').textContent.includes('live')")
+            page.screenshot(path=kept / f"{name}.png")
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+            assert page.locator("#alarm").is_hidden(), name
+            page.close()
+        browser.close()
+    api.stop()
+    assert all((kept / f"{name}.png").stat().st_size > 20_000 for name, *_ in SHOTS)
