@@ -274,3 +274,41 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     version: str
+
+
+class TimelineItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that came of a verdict."""
+
+    type: str
+    seq: int
+    time: Instant
+    after_ms: int
+    """Since the verdict."""
+    position_id: int | None
+
+
+class VerdictAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What decided. What is not in the journal any more is null."""
+
+    verdict_id: str
+    server: str
+    login: int
+    time: Instant
+    record: dict[str, Any]
+    formula: str
+    input: Any
+    quotes: dict[str, Any]
+    """By symbol: bid, ask, and the age when it decided."""
+    balance: float | None
+    credit: float | None
+    currency: str | None
+    positions: Any
+    ruleset: str | None
+    ruleset_hash: str | None
+    """SHA-256 of the rules as they were."""
+    rules: Any
+    digest: str | None
+    """Of the account's state after it."""
+    agrees: bool | None
+    """Whether stepping it again gave the same."""
+    timings: tuple[TimelineItem, ...]

@@ -130,8 +130,6 @@ class Api:
             log.error("request failed outside", route=path, cause=type(error).__name__)
             self.parts.metrics.count("errors")
             return answer_of(Problem(503, "outside", "What it needs cannot be reached now."))
-        except ClientDisconnect:
-            return Response(None, 400)  # nobody is there to read it
         except Exception as error:  # noqa: BLE001  one request, never the program
             # Neither the message nor the trace: they may hold what the caller sent.
             log.error("request failed", route=path, cause=type(error).__name__, at=_place(error))

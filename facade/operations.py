@@ -4,7 +4,7 @@ from typing import Any
 
 from facade import api_structs as structs
 from facade import api_structs_calls as calls
-from facade import commands, commands_access, health, queries, queries_accounts
+from facade import commands, commands_access, health, queries, queries_accounts, queries_verdict
 from facade.access_policy import API
 from facade.api_structs_accounts import ACCOUNT, AccountsPage
 from facade.call import Operation
@@ -92,7 +92,7 @@ OPERATIONS: tuple[Operation, ...] = (
         structs.DiscrepanciesPage,
         query=calls.OneLogQuery,
     ),
-    _read(f"{API}/verdicts/{{id}}", queries_accounts.verdict, "What decided", dict[str, Any]),
+    _read(f"{API}/verdicts/{{id}}", queries_verdict.verdict, "What decided", structs.VerdictAnswer),
     _read(
         f"{API}/audit",
         queries_accounts.audit,

@@ -38,7 +38,7 @@ from facade.api_structs_calls import (
 )
 from facade.call import Call, answer, tagged
 from facade.codec import encode, encode_record, time_text
-from facade.problems import not_found, unprocessable
+from facade.problems import unprocessable
 from facade.queries import etag_of, open_discrepancies
 
 LOOK_BACK_RECORDS = 2048
@@ -224,21 +224,6 @@ async def _discrepancies(call: Call, keys: Sequence[AccountKey], limit: int) -> 
             age_ms=oldest_ms(snapshots),
         )
     )
-
-
-async def verdict(call: Call) -> Response:
-    """What decided; 404 where it is of an account that is not the caller's."""
-    call.query(NoQuery)
-    name = call.request.path_params["id"]
-    if not (name.startswith("vrd_") and name.isascii() and len(name) <= 64):
-        raise not_found()
-    found = await call.desk.verdict(name)
-    if found is None:
-        raise not_found()
-    record = found["record"]
-    if call.scope.one(record["server"], record["login"]) is None:
-        raise not_found()
-    return answer({**found, "verdict_id": name, "time": time_text(record["time_msc"])})
 
 
 async def audit(call: Call) -> Response:

@@ -1,0 +1,120 @@
+"""One verdict: what decided, on what, by which rule, and what came of it when."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from starlette.responses import Response
+
+from engine.domain.ids import AccountKey
+from engine.domain.records import (
+    AccountHalted,
+    CloseIntended,
+    CloseSettled,
+    OrderCancelled,
+    PositionClosed,
+    Record,
+)
+from facade.api_structs import TimelineItem, VerdictAnswer
+from facade.api_structs_calls import NoQuery
+from facade.call import Call, answer
+from facade.codec import encode, time_text
+from facade.problems import not_found
+
+FOLLOWING = 500
+"""Records after the verdict that are looked at for what came of it."""
+_SIGNS = {"below": "<", "at_or_below": "<="}
+_CAME_OF_IT = (AccountHalted, CloseIntended, CloseSettled, OrderCancelled, PositionClosed)
+
+
+async def verdict(call: Call) -> Response:
+    """What decided; 404 where it is of an account that is not the caller's."""
+    call.query(NoQuery)
+    name = call.request.path_params["id"]
+    if not (name.startswith("vrd_") and name.isascii() and len(name) <= 64):
+        raise not_found()
+    found = await call.desk.verdict(name)
+    if found is None:
+        raise not_found()
+    record = found["record"]
+    key = call.scope.one(record["server"], record["login"])
+    if key is None:
+        raise not_found()
+    rules = found.get("rules")
+    return answer(
+        VerdictAnswer(
+            verdict_id=name,
+            server=key.server,
+            login=key.login,
+            time=time_text(record["time_msc"]),
+            record=record,
+            formula=formula_of(record, found),
+            input=found.get("input"),
+            quotes=found.get("quotes", {}),
+            balance=found.get("balance"),
+            credit=found.get("credit"),
+            currency=found.get("currency"),
+            positions=found.get("positions", ()),
+            ruleset=found.get("ruleset"),
+            ruleset_hash=None if rules is None else sha256(encode(rules)).hexdigest(),
+            rules=() if rules is None else rules,
+            digest=found.get("digest"),
+            agrees=found.get("agrees"),
+            timings=await _timeline(call, key, record),
+        )
+    )
+
+
+def formula_of(record: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """The rule with its numbers, in one line."""
+    unit = found.get("currency") or ""
+    if "floor" not in record:
+        return f"{record['measured']} = {record['value']}, limit {record['limit']}"
+    measured = record.get("measured", "equity")
+    value = record.get(measured, record["equity"])
+    lost = record["reference"] - record["floor"]
+    floor = f"floor = {record['reference']} - {round(lost, 8)} = {record['floor']} {unit}".strip()
+    if "used_percent" in record:
+        return f"{floor}; {record['used_percent']} % of the amount used at {value} {unit}".strip()
+    sign = _SIGNS.get(record["comparator"], record["comparator"])
+    return f"{floor}; {measured} {value} {sign} {record['floor']} {unit}".strip()
+
+
+async def _timeline(
+    call: Call, key: AccountKey, verdict_record: Mapping[str, Any]
+) -> tuple[TimelineItem, ...]:
+    """The verdict, and what this guard did after it: halts, closes, deals, with milliseconds."""
+    began_msc = verdict_record["time_msc"]
+    items = [_item(verdict_record["type"], verdict_record["seq"], began_msc, began_msc, None)]
+    guard = verdict_record["guard"]
+    ours: set[str] = set()
+    for record in await call.desk.records(key, verdict_record["seq"], FOLLOWING):
+        if isinstance(record, _CAME_OF_IT) and _is_of(record, guard, ours):
+            kind = str(type(record).__struct_config__.tag)
+            position = getattr(record, "position_id", None)
+            items.append(_item(kind, record.seq, record.time_msc, began_msc, position))
+    return tuple(items)
+
+
+def _is_of(record: Record, guard: str, ours: set[str]) -> bool:
+    if isinstance(record, AccountHalted):
+        return record.cause == guard
+    if isinstance(record, CloseSettled):
+        return record.intent_id in ours
+    if getattr(record, "reason", None) != f"guard:{guard}":
+        return False
+    if isinstance(record, CloseIntended):
+        ours.add(record.intent_id)
+    return True
+
+
+def _item(
+    kind: str, seq: int, time_msc: int, began_msc: int, position_id: int | None
+) -> TimelineItem:
+    return TimelineItem(
+        type=kind,
+        seq=seq,
+        time=time_text(time_msc),
+        after_ms=time_msc - began_msc,
+        position_id=position_id,
+    )
