@@ -41,8 +41,8 @@ from engine.domain.events import (
 )
 from engine.domain.ids import AccountKey
 from engine.domain.inputs import Event, Input
-from engine.domain.journaled import encode_entry, must_be_kept, published
-from engine.domain.link_events import ClosesDurable, LinkEvent
+from engine.domain.journaled import encode_entry, leaves_watch, must_be_kept, published
+from engine.domain.link_events import ClosesDurable, HeartbeatCame, LinkEvent, TimePassed
 from engine.domain.quotes import Quote
 from engine.domain.records import Record
 from engine.domain.reporting import symbols_in
@@ -164,6 +164,8 @@ class Actor:
         """Inputs kept so far."""
         self.kept_trackers = state.marks.trackers
         """The highs of the marks as they were last kept."""
+        self.awaits_time = False
+        """It was told that time passes, and has not come to that yet."""
         self._hands = hands
         self._journal = journal
         self._outbox = outbox
@@ -323,6 +325,10 @@ class Actor:
         """What the link says, stamped with the time, quotes and chance of this moment."""
         assert self._hands is not None, "a replay has no link"
         event, now_msc = noted.event, self._now_msc()
+        if isinstance(event, HeartbeatCame) and self._beats_quietly(event, now_msc):
+            return []
+        if isinstance(event, TimePassed):
+            self.awaits_time = False
         self._look(now_msc)
         told: dict[str, object] = {"time_msc": now_msc}
         if "quotes" in event.__struct_fields__:
@@ -334,6 +340,26 @@ class Actor:
             told["jitter"] = self._hands.random.random()
         signed = [] if noted.receipt is None else [_Sign(noted.receipt)]
         return [replace(event, **told), *signed, _WATCHING]
+
+    def _beats_quietly(self, event: HeartbeatCame, now_msc: int) -> bool:
+        """Whether a heartbeat changed nothing lasting: then the kernel goes on watching as before.
+
+        Taking an account over and giving it back is more than half of what a heartbeat costs.
+        """
+        seat = self.seat
+        marks = None if seat.is_held else seat.marks()
+        if marks is None:
+            return False
+        quotes = seat.quotes((*seat.needs, *symbols_in(self.state, event)))
+        met = replace(self.state, marks=marks)
+        done = step(met, replace(event, time_msc=now_msc, quotes=quotes))
+        if not leaves_watch(met, event, done):
+            return False
+        self.state = done.state
+        self.version += 1
+        self._number = self._index = 0
+        self._seen = Seen(now_msc, None, quotes)
+        return True
 
     def _hand_out(self, effects: tuple[Effect, ...]) -> list[_Job]:
         """What waited for the journal; closes that are durable now may go."""

@@ -191,11 +191,13 @@ class Inbox:
         """The next item; None when there is none. Never waits."""
         if self._urgent:
             self._taken += 1
-            self._room.unpark()
+            if self._room:
+                self._room.unpark()
             return self._urgent.popleft()
         if self._ticks:
             self._taken += 1
-            self._tick_room.unpark_all()
+            if self._tick_room:
+                self._tick_room.unpark_all()
             return self._ticks.popleft()
         return None
 
@@ -229,8 +231,11 @@ class Inbox:
             self._turned_away += 1
 
     def _grew(self) -> None:
-        self._deepest = max(self._deepest, len(self))
-        self._arrived.unpark_all()
+        depth = len(self._urgent) + len(self._ticks)
+        if depth > self._deepest:
+            self._deepest = depth
+        if self._arrived:
+            self._arrived.unpark_all()
 
     def _conflate(self, told: Told) -> None:
         """Only the newest tick is of use; instants stay, in their order.

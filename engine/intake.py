@@ -79,8 +79,15 @@ class Intake:
 
     async def take(self, quotes: Sequence[LinkQuote]) -> None:
         """Judges the rows in order and hands on what is valid, and what guards found between."""
-        async with self._turn:
+        # A free lock taken by `async with` costs a round of every task: a quote has no time for it.
+        try:
+            self._turn.acquire_nowait()
+        except trio.WouldBlock:
+            await self._turn.acquire()
+        try:
             await self._take(quotes)
+        finally:
+            self._turn.release()
 
     async def _take(self, quotes: Sequence[LinkQuote]) -> None:
         now_msc = self._last_msc = max(self._last_msc, self._clock.wall_msc())
@@ -149,7 +156,7 @@ class Intake:
         )
         self._index += len(waiting)
         self.heard_ns = self._clock.monotonic_ns()
-        await self._router.on_quotes(batch)
+        await self._router.mark(batch)
         if self._on_batch is not None:
             self._on_batch(batch)
 

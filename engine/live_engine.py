@@ -27,9 +27,7 @@ from engine.domain.link_events import (
     Founded,
     LinkEvent,
     LinkLost,
-    MarksNoted,
     Recovered,
-    TimePassed,
 )
 from engine.domain.market_guards import AnyMarketGuard
 from engine.domain.records import Record
@@ -45,6 +43,7 @@ from engine.meters import Meter, NoMeter
 from engine.outbox import NoReplayBroker
 from engine.ports import Journal, StateStore, Terminals
 from engine.recovery import Recovery, kept_state_of
+from engine.rounds import note_account, pass_time
 from engine.supervisor import Supervisor
 from engine.tap import Listener, Tap
 from engine.verdicts import find_verdict
@@ -55,6 +54,8 @@ PULSE_LOST_S = 5.0
 """Without a pulse for so long nobody would see a notice run out: the engine is not ready."""
 NOTE_S = 1.0
 """How often risen marks are kept, and the market shown that time went by."""
+NOTED_AT_ONCE = 8
+"""Accounts looked at between two pauses, so that the second's work is spread over the second."""
 KEEP_EVERY = 64
 """Inputs after which an account's state is kept, so that a restart has few to step again."""
 SOON_LIMIT = 64
@@ -287,30 +288,27 @@ class LiveEngine:
                 await server.supervisor.router.on_time(now_msc)
                 for actor in server.supervisor.actors:
                     live = actor.state.live
-                    if live is not None and live.open_closes:
-                        server.supervisor.note_nowait(actor.key, TimePassed(time_msc=0))
+                    if live is not None and live.closes and live.open_closes:
+                        pass_time(actor, server.supervisor)
             self._flush_soon()
 
     async def _note(self) -> None:
         """Every second: marks that rose are kept; markets and unknown accounts are looked at."""
+        pause_s = NOTE_S / (1 + len(self._accounts) // NOTED_AT_ONCE)
         while True:
-            await trio.sleep(NOTE_S)
+            await trio.sleep(pause_s)
+            seen = 0
             for server in self._servers.values():
                 await server.intake.pass_time()
                 await server.supervisor.router.wake_unknown(self._clock.wall_msc())
                 now_msc = self._clock.wall_msc()
                 for actor in server.supervisor.actors:
-                    if actor.state.opened:
-                        balance = actor.state.spec.major(actor.state.balance_minor)
-                        server.history.balance(actor.key, now_msc, balance)
-                    risen = zip(actor.marks.trackers, actor.kept_trackers, strict=False)
-                    if any(now > kept for now, kept in risen):
-                        server.supervisor.note_nowait(actor.key, MarksNoted(time_msc=0))
-                    live = actor.state.live
-                    if live is not None and live.is_failed:
-                        self._terminals.ask_report(actor.key)
-                    if live is not None and live.closes and not live.open_closes:
-                        server.supervisor.note_nowait(actor.key, TimePassed(time_msc=0))
+                    note_account(actor, server.supervisor, server.history, self._terminals, now_msc)
+                    seen += 1
+                    if seen % NOTED_AT_ONCE == 0:
+                        # A thousand in one go would hold up a close by a good part of a second.
+                        await trio.sleep(pause_s)
+                        now_msc = self._clock.wall_msc()
 
     async def _keep_states(self) -> None:
         while True:

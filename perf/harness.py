@@ -22,7 +22,7 @@ from perf.chart import chart_svg
 
 HERE = Path(__file__).parent
 OUT = HERE.parent / "out" / "perf"
-SECTIONS = ("kernel", "replay", "files", "step", "internal")
+SECTIONS = ("kernel", "replay", "files", "step", "internal", "live", "storm", "restart")
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,61 @@ def internal_figures(quick: bool) -> Iterator[Figure]:
                 yield Figure(f"internal_event_{share}", "ms", late, "published to read")
 
 
+def live_figures(quick: bool) -> Iterator[Figure]:
+    """Quote frame in to close frame out, with the disk and without it, and beside a bad actor."""
+    breaches = ("--breaches", "200" if quick else "600")
+    for journal, name in (("sqlite", "live_durable"), ("memory", "live_no_disk")):
+        found = _run("perf.bench_live", *breaches, "--journal", journal)
+        note = f"1,000 accounts, {len(found['first_ms'])} breaches, {found['source']}"
+        for percent, label in ((50, "p50"), (90, "p90"), (99, "p99"), (100, "max")):
+            value = percentile(found["first_ms"], percent)
+            yield Figure(f"{name}_{label}", "ms", (value,), note)
+        if journal == "sqlite":
+            for part in ("heartbeats", "quotes", "live"):
+                yield Figure(f"live_{part}_load", "of a core", (found[f"{part}_core"],))
+            for percent in (50, 99):
+                value = percentile(found["fsync_ms"], percent)
+                yield Figure(f"live_disk_p{percent}", "ms", (value,), "one fsync, nothing else")
+    few = ("--accounts", "500", *breaches)
+    good, bad = (
+        percentile(_run("perf.bench_live", *few, *options)["first_ms"], 99)
+        for options in ((), ("--bad",))
+    )
+    yield Figure("live_500_p99", "ms", (good,))
+    yield Figure("live_500_bad_actor_p99", "ms", (bad,), "one of 500 raises on every event")
+    yield Figure("live_bad_actor_over_good", "ratio", (bad / good,))
+
+
+def storm_figures(quick: bool) -> Iterator[Figure]:
+    """One tick that breaches 1,000 accounts: until the last of 5,000 close frames is read."""
+    first, last = [], []
+    for _ in range(1 if quick else 3):
+        found = _run("perf.bench_live", "--storm")["storm"]
+        first.append(min(found["first_ms"]) / 1000.0)
+        last.append(max(found["last_ms"]) / 1000.0)
+    yield Figure("storm_first_close", "s", tuple(first))
+    yield Figure("storm_last_close", "s", tuple(last), "1,000 accounts, 5,000 closes")
+
+
+def restart_figures(quick: bool) -> Iterator[Figure]:
+    """From the start of the process until all guard, terminals not waited for."""
+    found = _run("perf.bench_restart", "--repeats", "1" if quick else "3")
+    note = f"{found['rows']} rows, {found['size_mb']:.0f} MB, {found['replayed']} stepped again"
+    yield Figure("restart", "s", tuple(found["seconds"]), note)
+    recovered = tuple(part["recovered"] for part in found["parts"])
+    yield Figure("restart_recovery", "s", recovered, "of that, reading and stepping again")
+    options = ("--no-states", "--accounts", "40", "--rows", "40000", "--repeats", "1")
+    bare = _run("perf.bench_restart", *options)
+    each_us = bare["parts"][0]["recovered"] / bare["replayed"] * 1e6
+    yield Figure("restart_entry", "us", (each_us,), "one entry read, stepped again and compared")
+
+
+def percentile(values: list[float], percent: int) -> float:
+    """The smallest value that so many percent of them do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
+
+
 def _run(module: str, *options: str) -> Any:
     """What a section's own process printed."""
     command = [sys.executable, "-m", module, *options]
@@ -211,7 +266,16 @@ def main(arguments: list[str] | None = None) -> int:
     unknown = set(chosen) - set(SECTIONS)
     if unknown:
         parser.error(f"no section {sorted(unknown)}; there are {', '.join(SECTIONS)}")
-    measured_by = (kernel_figures, replay_figures, files_figures, step_figures, internal_figures)
+    measured_by = (
+        kernel_figures,
+        replay_figures,
+        files_figures,
+        step_figures,
+        internal_figures,
+        live_figures,
+        storm_figures,
+        restart_figures,
+    )
     measures = dict(zip(SECTIONS, measured_by, strict=True))
     figures: list[Figure] = []
     for section in chosen:

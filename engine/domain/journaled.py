@@ -152,6 +152,19 @@ def must_be_kept(before: AccountState, event: Event | Command, done: Step) -> bo
     return not _same(back, before)
 
 
+def leaves_watch(before: AccountState, event: Event | Command, done: Step) -> bool:
+    """Whether a step changed nothing that is kept, nor anything the account is watched for."""
+    after = done.state
+    same = (
+        not done.effects
+        and after.known is before.known
+        and after.untested is before.untested
+        and after.guards is before.guards
+        and after.marks is before.marks
+    )
+    return same and not must_be_kept(before, event, done)
+
+
 def encode_entry(before: AccountState, taken: Input) -> bytes:
     """The body of the entry for this input, met in this state."""
     return _encoder.encode(Kept(passing_of(before), taken))

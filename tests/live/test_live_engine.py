@@ -14,6 +14,7 @@ from engine.domain.positions import Side
 from engine.domain.severity import Severity, severity_of
 from engine.domain.snapshot import Quality
 from engine.domain.valuation import market_of
+from engine.rounds import pass_time
 from tests.adapters.broker.server_world import INSTRUMENTS
 from tests.live.live_house import LiveHouse, live_house, spec_of, trailing
 
@@ -339,3 +340,34 @@ async def test_a_book_that_is_wrong_about_a_symbol_is_found_at_the_first_reports
         )
         found = next(r for r in house.records(records.Discrepancy) if r.kind == "spec_changed")
         assert (found.subject, found.expected) == ("EURUSD", "trade_contract_size 10000.0")
+
+
+async def test_a_heartbeat_that_changes_nothing_leaves_the_account_to_the_kernel() -> None:
+    async with live_house([spec_of(LOGIN)]) as house:
+        house.open(LOGIN)
+        await house.valued(LOGIN, 1)
+        actor = house.engine._actor(KEY)
+        await house.until(lambda: not actor.seat.is_held and actor.seat.watch is not None)
+        watch, version, entries = actor.seat.watch, actor.version, actor.entries
+        sightings = actor.state.live.sightings  # type: ignore[union-attr]
+        await house.until(lambda: house.state(LOGIN).live.sightings >= sightings + 3)  # type: ignore[union-attr]
+        assert actor.version > version
+        assert actor.entries == entries
+        assert actor.seat.watch is watch
+        await breached(house)
+        await flat(house)
+
+
+async def test_an_account_that_is_busy_is_told_once_that_time_passes() -> None:
+    async with live_house([spec_of(LOGIN)]) as house:
+        house.open(LOGIN)
+        await house.valued(LOGIN, 1)
+        actor = house.engine._actor(KEY)
+        supervisor = house.engine._by_key[KEY].supervisor
+        waiting = actor.inbox.statistics().urgent
+        pass_time(actor, supervisor)
+        pass_time(actor, supervisor)
+        assert actor.inbox.statistics().urgent == waiting + 1
+        await house.until(lambda: not actor.awaits_time)
+        pass_time(actor, supervisor)
+        assert actor.awaits_time

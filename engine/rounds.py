@@ -1,0 +1,34 @@
+"""What a running engine looks after at each account, some times a second."""
+
+from engine.actor import Actor
+from engine.domain.link_events import MarksNoted, TimePassed
+from engine.equity_history import EquityHistory
+from engine.ports import Terminals
+from engine.supervisor import Supervisor
+
+
+def note_account(
+    actor: Actor,
+    supervisor: Supervisor,
+    history: EquityHistory,
+    terminals: Terminals,
+    now_msc: int,
+) -> None:
+    """Notes its balance, and its marks where they rose; asks again for a report that failed."""
+    state = actor.state
+    if state.opened:
+        history.balance(actor.key, now_msc, state.spec.major(state.balance_minor))
+    risen = zip(actor.marks.trackers, actor.kept_trackers, strict=False)
+    if any(now > kept for now, kept in risen):
+        supervisor.note_nowait(actor.key, MarksNoted(time_msc=0))
+    live = state.live
+    if live is not None and live.is_failed:
+        terminals.ask_report(actor.key)
+    if live is not None and live.closes and not live.open_closes:
+        pass_time(actor, supervisor)
+
+
+def pass_time(actor: Actor, supervisor: Supervisor) -> None:
+    """Tells it that time passes; not again before it has heard."""
+    if not actor.awaits_time:
+        actor.awaits_time = supervisor.note_nowait(actor.key, TimePassed(time_msc=0))
