@@ -57,6 +57,7 @@ def parts_of(
         specs=lambda key, ruleset: _spec_of(settings, key, ruleset),
         options=Options(
             docs=http.docs,
+            cookies=http.cookies,
             max_body_bytes=http.max_body_kib * 1024,
             streams_per_subject=http.sse_per_subject,
             hosts=frozenset(name.lower() for name in http.hosts),

@@ -153,7 +153,7 @@ class Api:
             path,
             address,
             headers.get("authorization"),
-            headers.get("cookie"),
+            headers.get("cookie") if self.parts.options.cookies else None,
             headers.get("x-csrf-token"),
             headers.get("origin"),
             headers.get("sec-fetch-site"),

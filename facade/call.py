@@ -34,6 +34,8 @@ class Options(NamedTuple):
     """What can be set of the API."""
 
     docs: bool = True
+    cookies: bool = True
+    """Whether a browser may sign in with one."""
     max_body_bytes: int = 65_536
     streams_per_subject: int = 5
     period_s: float = 0.25

@@ -104,6 +104,8 @@ async def _carried_out(call: Call, one: Approval) -> Accepted:
 async def session(call: Call) -> Response:
     """A session for the page, or the one of the cookie renewed."""
     call.query(NoQuery)
+    if not call.parts.options.cookies:
+        raise Problem(403, "no_cookies", "Nobody signs in here: `[http] cookies` is off.")
     try:
         opened = call.parts.sessions.open(call.who)
     except UserError:

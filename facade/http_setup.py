@@ -3,18 +3,16 @@
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib import import_module
-from importlib.util import find_spec
 
 import anyio
 import trio
-from starlette.routing import Route
 
 from facade.access import EVERY
 from facade.access_keys import AccessKeys
 from facade.access_tokens import Grant, issue, rules_of
 from facade.api_parts import parts_of
 from facade.app import make_app
+from facade.pages import Pages
 from facade.serving import HttpServer, binding_of, serve_http
 from facade.settings import Settings
 from facade.wiring_floor import Floor
@@ -39,17 +37,9 @@ async def serve_floor(
     stopping = anyio.Event()
     parts = parts_of(settings, floor.engine, floor.trail, floor.metrics, stopping)
     parts = replace(parts, now_msc=floor.clock.wall_msc, on_kill=floor.alerting.kill_switch)
-    app = make_app(floor.engine, parts, page_routes())
+    app = make_app(floor.engine, parts, Pages().routes())
     binding = binding_of(settings)
     await serve_http(app, binding, stopping=stopping.set, task_status=task_status)
-
-
-def page_routes() -> list[Route] | None:
-    """Routes of the dashboard; None where this build has none."""
-    if find_spec("facade.pages") is None:
-        return None
-    routes: list[Route] = import_module("facade.pages").Pages().routes()
-    return routes
 
 
 def demo_token(settings: Settings) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from engine.domain.commands import Flatten, Halt, Register, Release, Respec
+from facade.call import Options
 from tests.facade.api_house import ApiHouse, api_house
 from tests.facade.fake_desk import key_of
 
@@ -194,6 +195,11 @@ async def test_a_session_carries_a_page_and_ends(house: ApiHouse) -> None:
         assert done.status_code == 202
         assert (await page.delete("/api/v1/session", headers=ours)).status_code == 204
         assert (await page.get("/api/v1/accounts")).status_code == 401
+
+
+async def test_where_cookies_are_off_nobody_signs_in(tmp_path: Path) -> None:
+    with api_house(tmp_path, options=Options(cookies=False)) as house:
+        assert (await post(house, "/session")).status_code == 403
 
 
 async def test_the_trail_is_for_admins_and_shows_no_token(house: ApiHouse) -> None:
