@@ -5,6 +5,7 @@ comes over by message, commands go the other way through a queue.
 """
 
 import logging
+import math
 import random
 import secrets
 import ssl
@@ -42,6 +43,15 @@ CONNECT_S = 2.0
 FIRST_PAUSE_S = (0.2, 0.5)
 LONGEST_PAUSE_S = 30.0
 WAITING_LOOKS = 4096
+SETTLE_S = 2.0
+CLOCK_S = 20.0
+"""For a tick to tell the server's clock, at the start."""
+HANDSHAKE_S = 10.0
+DEAD_S = 30.0
+"""A link on which an acknowledgement is owed for so long is no link."""
+MOST_UNSENT_BYTES = 8 * 2**20
+OWED_FRAMES = 128
+"""The engine signs after 64 at most; twice that without a word is silence."""
 FINAL = frozenset({EndCode.SUPERSEDED, EndCode.REVOKED, EndCode.REFUSED, EndCode.VERSION})
 
 log = logging.getLogger("tidegate.agent")
@@ -66,6 +76,8 @@ class AgentSettings:
     gmt_offset_s: int | None = None
     magic: int = 0
     floor_silent_s: float = 30.0
+    settle_s: float = SETTLE_S
+    clock_s: float = CLOCK_S
 
 
 class Agent:
@@ -79,7 +91,13 @@ class Agent:
         self.ends: deque[str] = deque(maxlen=100)
         self._settings = settings
         self._package = Package(mt5, now or partial(datetime.now, UTC))
-        self._heard_s = 0.0
+        self._heard_s = time.monotonic()
+        self._heard_n = 0
+        self._owed_since_s: float | None = None
+        self._session = TerminalSession(secrets.token_hex(8))
+        self._scope = trio.CancelScope()
+        self._newest_deal_msc = 0
+        self._address = (settings.host, settings.port)
         self._side: TerminalSide | None = None
         self._out = bytearray()
         self._wake = trio.Event()
@@ -99,21 +117,24 @@ class Agent:
         settings.state.mkdir(parents=True, exist_ok=True)
         table = settings.state / f"{facts.server}-{facts.login}.jsonl".replace("/", "_")
         intents = IntentTable(table)
-        self._heard_s = trio.current_time()
+        self._session.epoch_seen = intents.epoch_seen
+        self._heard_s = time.monotonic()
         token = trio.lowlevel.current_trio_token()
-        clock = _Silence(self)
         poll = PollThread(
             self._package,
             intents,
             lambda told: token.run_sync_soon(self._hear, told),
+            lambda: token.run_sync_soon(self._hear_failure),
             period_s=settings.period_s,
             magic=settings.magic,
             gmt_offset_s=settings.gmt_offset_s,
-            silent_s=clock,
+            silent_s=self._silent_s,
             floor_silent_s=settings.floor_silent_s,
+            settle_s=settings.settle_s,
         )
         poll.start()
         try:
+            await self._await_clock(poll)
             await self._keep_linked(facts, intents, poll)
         finally:
             poll.stop()
@@ -127,12 +148,23 @@ class Agent:
         if settings.server is not None and settings.server != facts.server:
             raise UserError(f"the terminal is at {facts.server}, not {settings.server}")
 
+    async def _await_clock(self, poll: PollThread) -> None:
+        """Until the server's clock is known: times said before would be hours wrong."""
+        with trio.move_on_after(self._settings.clock_s):
+            while poll.gmt_offset_s is None and poll.failure is None:
+                await trio.sleep(self._settings.period_s)
+        if poll.gmt_offset_s is None and poll.failure is None:
+            raise UserError(
+                "no fresh tick tells how far the server's clock is from UTC",
+                help="is the market closed, or this machine's clock wrong? else --gmt-offset",
+            )
+        self._told_offset_s = poll.gmt_offset_s or 0
+
     async def _keep_linked(self, facts: Facts, intents: IntentTable, poll: PollThread) -> None:
-        session = TerminalSession(secrets.token_hex(8), intents.epoch_seen)
         failures = 0
         while True:
             was = self.linked
-            ended = await self._link(facts, session, intents, poll)
+            ended = await self._link(facts, intents, poll)
             self.ends.append(ended.code)
             if poll.failure is not None:
                 raise AdapterError(
@@ -142,28 +174,33 @@ class Agent:
                 raise UserError(f"the engine sent this terminal away: {ended.code}")
             failures = 0 if was.is_set() else failures + 1
             self.linked = trio.Event()
+            address = (self._settings.host, self._settings.port)
+            moved = _address_of(ended.to) if ended.code == EndCode.MOVED else None
+            self._address = moved or address
+            if moved is not None:
+                continue  # at once, once; then the configured address again
             low, high = FIRST_PAUSE_S
             longest = min(LONGEST_PAUSE_S, high * 2 ** min(failures, 10))
             await trio.sleep(random.uniform(low, longest))  # noqa: S311  spreads reconnects
 
-    async def _link(
-        self, facts: Facts, session: TerminalSession, intents: IntentTable, poll: PollThread
-    ) -> Ended:
+    async def _link(self, facts: Facts, intents: IntentTable, poll: PollThread) -> Ended:
         settings = self._settings
         try:
             with trio.fail_after(CONNECT_S):
-                stream = await trio.open_tcp_stream(settings.host, settings.port)
+                stream = await trio.open_tcp_stream(*self._address)
         except (OSError, trio.TooSlowError):
             return Ended("unreachable")
         name = settings.server_hostname or settings.host
         tls = trio.SSLStream(stream, settings.tls, server_hostname=name, https_compatible=True)
         ended = Ended("cut")
         try:
-            ended = await self._speak(tls, facts, session, intents, poll)
+            with trio.CancelScope(deadline=trio.current_time() + HANDSHAKE_S) as self._scope:
+                ended = await self._speak(tls, facts, intents, poll)
         except* (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError):
             ended = Ended("broken")
         finally:
-            self._side = None
+            if self._side is not None:
+                self._heard_s, self._side = time.monotonic(), None
             self._out.clear()
             await trio.aclose_forcefully(tls)
         return ended
@@ -172,17 +209,16 @@ class Agent:
         self,
         tls: trio.SSLStream[trio.SocketStream],
         facts: Facts,
-        session: TerminalSession,
         intents: IntentTable,
         poll: PollThread,
     ) -> Ended:
-        side = TerminalSide(_hello(facts, poll), self._settings.key, session)
+        side = TerminalSide(_hello(facts, poll), self._settings.key, self._session)
         await tls.send_all(side.send_hello())
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._write, tls)
             while poll.failure is None:
                 chunk = bytes(await tls.receive_some(READ_BYTES))
-                self._heard_s = trio.current_time()
+                self._note_heard()
                 for event in side.receive(chunk) if chunk else side.receive_end():
                     if isinstance(event, Ended):
                         nursery.cancel_scope.cancel()
@@ -191,6 +227,8 @@ class Agent:
                         nursery.cancel_scope.cancel()
                         return Ended(event.code)
                     self._take(side, event, intents, poll)
+                if self._newest_deal_msc and not self._session.kept:
+                    intents.note_deals(self._newest_deal_msc)
             nursery.cancel_scope.cancel()
         return Ended("poll_failed")
 
@@ -202,6 +240,8 @@ class Agent:
                 self._say(side.send_proof())
             case Welcomed():
                 intents.note_epoch(event.epoch)
+                self._scope.deadline = math.inf
+                self._note_heard()  # the welcome has changed the numbers
                 poll.heartbeat_s = event.heartbeat_ms / 1000.0
                 poll.wanted = tuple(event.symbols)
                 poll.wants_report = True
@@ -230,7 +270,7 @@ class Agent:
             if command.floor is not None:
                 intents.note_floor(command.floor)
         else:
-            poll.commands.put((command, outgrown, _monotonic_s()))
+            poll.commands.put((command, outgrown, time.monotonic()))
 
     def _hear(self, told: Told) -> None:
         """A look of the poll thread, in Trio's."""
@@ -241,12 +281,36 @@ class Agent:
             self._wake.set()
             return
         self._tell(side, told)
+        if self._silent_s() > DEAD_S or len(self._out) > MOST_UNSENT_BYTES:
+            self._scope.cancel()
+
+    def _hear_failure(self) -> None:
+        """The poll thread has ended: without it there is nothing to say on a link."""
+        self._scope.cancel()
+
+    def _note_heard(self) -> None:
+        self._heard_s = time.monotonic()
+        self._heard_n = self._session.next_n - 1
+        self._owed_since_s = None
+
+    def _silent_s(self) -> float:
+        """How long there has been no sign of the engine; asked from both threads.
+
+        While linked the engine owes nothing but an acknowledgement once in a while: on a quiet
+        link it may say nothing for a minute. Without a link every second counts.
+        """
+        owed_since_s = self._owed_since_s
+        if self._side is None:
+            return time.monotonic() - self._heard_s
+        return 0.0 if owed_since_s is None else time.monotonic() - owed_since_s
 
     def _tell(self, side: TerminalSide, told: Told) -> None:
         gmt_msc = int(datetime.now(UTC).timestamp() * 1000)
         offset_s = told.gmt_offset_s
         changed_s = offset_s if offset_s is not None and offset_s != self._told_offset_s else None
         said = side.send_deals(told.deals, gmt_msc)
+        newest = max((deal.time_msc for deal in told.deals), default=0)
+        self._newest_deal_msc = max(self._newest_deal_msc, newest)
         for change, position in told.positions:
             said += side.send_position(change, position, gmt_msc)
         for result in told.results:
@@ -264,6 +328,9 @@ class Agent:
         if frame:
             self._out += frame
             self._wake.set()
+            unsigned = self._session.next_n - 1 - self._heard_n
+            if self._owed_since_s is None and unsigned > OWED_FRAMES:
+                self._owed_since_s = time.monotonic()
 
     async def _write(self, tls: trio.SSLStream[trio.SocketStream]) -> None:
         while True:
@@ -272,21 +339,6 @@ class Agent:
             chunk, self._out = self._out, bytearray()
             if chunk:
                 await tls.send_all(chunk)
-
-
-class _Silence:
-    """How long there has been no sign of the engine; asked from the poll thread."""
-
-    def __init__(self, agent: Agent) -> None:
-        self._agent = agent
-        self._apart_s = trio.current_time() - _monotonic_s()
-
-    def __call__(self) -> float:
-        return _monotonic_s() + self._apart_s - self._agent._heard_s
-
-
-def _monotonic_s() -> float:
-    return time.monotonic()
 
 
 def _hello(facts: Facts, poll: PollThread) -> frames.Hello:
@@ -302,5 +354,10 @@ def _hello(facts: Facts, poll: PollThread) -> frames.Hello:
         currency_digits=facts.currency_digits,
         margin_mode=facts.margin_mode,
         leverage=facts.leverage,
-        gmt_offset_s=poll.gmt_offset_s,
+        gmt_offset_s=poll.gmt_offset_s or 0,
     )
+
+
+def _address_of(to: str | None) -> tuple[str, int] | None:
+    host, _, port = (to or "").rpartition(":")
+    return (host.strip("[]"), int(port)) if host and port.isdigit() else None

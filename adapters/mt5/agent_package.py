@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from adapters.mt5 import frames
-from adapters.mt5.constants import BID_AND_ASK, DealReason, OrderType, fillings_allowed
+from adapters.mt5.constants import BID_AND_ASK, OrderType, fillings_allowed
 from engine.domain.reports import (
     AccountReport,
     DealReport,
@@ -66,6 +66,7 @@ class Package:
         """`mt5`: the module; `now`: UTC."""
         self._mt5 = mt5
         self._now = now
+        self._facts: Facts | None = None
 
     def open(self, terminal_path: str | None) -> Facts:
         """Attaches to the terminal.
@@ -79,7 +80,7 @@ class Package:
         account, terminal = self._mt5.account_info(), self._mt5.terminal_info()
         if account is None or terminal is None:
             raise self._failed("the terminal is not logged in to an account")
-        return Facts(
+        self._facts = Facts(
             account.login,
             account.server,
             account.company,
@@ -89,6 +90,28 @@ class Package:
             account.leverage,
             terminal.build,
         )
+        return self._facts
+
+    def is_connected(self) -> bool:
+        """Whether the terminal is at the broker's server, in the account it was opened for.
+
+        Raises:
+            AdapterError: somebody has logged it in to another account.
+        """
+        terminal = self._mt5.terminal_info()
+        if terminal is None or not terminal.connected:
+            return False
+        account = self._mt5.account_info()
+        if account is None:
+            return False
+        facts = self._facts
+        if facts is not None and (account.login, account.server) != (facts.login, facts.server):
+            raise AdapterError(
+                f"the terminal went from {facts.login} to another account",
+                system="MetaTrader5",
+                retry=True,
+            )
+        return True
 
     def close(self) -> None:
         """Lets the terminal go."""
@@ -216,6 +239,11 @@ class Package:
             )
         return tuple(made)
 
+    def watched(self) -> tuple[str, ...] | None:
+        """The symbols in Market Watch; None: the query failed. Slow: once in a while only."""
+        found = self._mt5.symbols_get()
+        return None if found is None else tuple(one.name for one in found if one.select)
+
     def select(self, symbols: Iterable[str]) -> tuple[str, ...]:
         """Has the terminal watch these; those it does not know are given back."""
         watch = self._mt5.symbol_select
@@ -251,7 +279,7 @@ class Package:
                     "action": _DEAL,
                     "position": position.ticket,
                     "symbol": position.symbol,
-                    "volume": position.volume if volume is None else volume,
+                    "volume": _at_most(volume, position.volume),
                     "type": int(OrderType.BUY if buys else OrderType.SELL),
                     "price": price,
                     "deviation": 20 if deviation is None else deviation,
@@ -286,7 +314,11 @@ class Package:
 
 
 _BAD_FILLING = 10030
-EXPERT = int(DealReason.EXPERT)
+
+
+def _at_most(volume: float | None, held: float) -> float:
+    """Never more than is held: what is over would open the other way."""
+    return held if volume is None else min(volume, held)
 
 
 def changed(

@@ -24,10 +24,11 @@ from engine.domain.reports import (
     Heartbeat,
     IntentReport,
     PositionReport,
+    SpecReport,
 )
 from engine.link import Action, PositionChange
 
-OUTGROWN, EXPIRED, NOT_BEGUN = -1, -2, -4
+OUTGROWN, EXPIRED, MALFORMED, NOT_BEGUN = -1, -2, -3, -4
 """Our own answers: nothing was sent, as the expert advisor has them."""
 NO_ANSWER = 10012
 CLOSED_ALREADY = 10036
@@ -37,8 +38,14 @@ HISTORY_S = 1.0
 """Deals are asked for at least so often, and at once when positions changed."""
 FLOOR_LOOKS = 3
 OFFSET_STEP_S = 900
+OFFSET_MOST_S = 14 * 3600
 FRESH_S = 2.0
 OVERLAP_MSC = 60_000
+FIRST_LOOK_MSC = 86_400_000
+"""So far back before the first mark: no server's clock is a day behind UTC."""
+MOST_SPECS = 512
+CLOCK_SYMBOLS = 20
+"""Whose ticks tell the server's clock before the engine wants any."""
 
 
 @dataclass(slots=True)
@@ -59,24 +66,28 @@ Commanded = tuple[frames.Command, bool, float]
 
 
 class PollThread(threading.Thread):
-    """Owns the package. `hear` is called with each look, in this thread."""
+    """Owns the package. `hear` is called with each look, `hear_failure` at the end, in this one."""
 
     def __init__(
         self,
         package: Package,
         intents: IntentTable,
         hear: Callable[[Told], None],
+        hear_failure: Callable[[], None],
         *,
         period_s: float,
         magic: int,
         gmt_offset_s: int | None,
         silent_s: Callable[[], float],
         floor_silent_s: float = 30.0,
+        settle_s: float = 2.0,
         wall_s: Callable[[], float] = time.time,
     ) -> None:
         """Args:
         gmt_offset_s: None: estimated from fresh ticks.
         silent_s: how long there has been no sign of the engine.
+        settle_s: at the broker's server before its lists are believed: a terminal that has just
+            connected may show none of its positions.
         """
         super().__init__(name="mt5 poll", daemon=True)
         self.failure: BaseException | None = None
@@ -87,26 +98,36 @@ class PollThread(threading.Thread):
         self._package = package
         self._intents = intents
         self._hear = hear
+        self._hear_failure = hear_failure
         self._period_s = period_s
         self._magic = magic
-        self._offset_s = gmt_offset_s
+        self._offset_s = gmt_offset_s if gmt_offset_s is not None else intents.gmt_offset_s
         self._is_fixed = gmt_offset_s is not None
         self._silent_s = silent_s
         self._floor_silent_s = floor_silent_s
+        self._settle_s = settle_s
+        self._connected_s: float | None = None
         self._wall_s = wall_s
         self._stopping = threading.Event()
         self._positions: tuple[PositionReport, ...] | None = None
-        self._deals_from_msc = int(wall_s() * 1000) - OVERLAP_MSC
+        self._is_marked = intents.deals_msc is not None
+        """False: nothing was ever signed for here; deals count from the first look on."""
+        since_msc = int(wall_s() * 1000) - FIRST_LOOK_MSC
+        if intents.deals_msc is not None:
+            since_msc = intents.deals_msc - OVERLAP_MSC
+        self._deals_from_msc = since_msc
         self._known_deals: set[int] = set()
         self._ticks: dict[str, int] = {}
-        self._beat_s = self._history_s = self._floor_s = 0.0
+        self._clock_symbols: tuple[str, ...] = ()
+        self._terms: dict[str, SpecReport] = {}
+        self._beat_s = self._history_s = self._floor_s = self._terms_s = 0.0
         self._floor_looks = 0
         self._selected: tuple[str, ...] = ()
 
     @property
-    def gmt_offset_s(self) -> int:
-        """Server's wall clock minus UTC as far as it can be told; 0 before that."""
-        return self._offset_s or 0
+    def gmt_offset_s(self) -> int | None:
+        """Server's wall clock minus UTC; None: no tick has told it yet."""
+        return self._offset_s
 
     def stop(self) -> None:
         """Ends it after the look at hand."""
@@ -119,12 +140,20 @@ class PollThread(threading.Thread):
                 self._hear(self.look(time.monotonic()))
         except BaseException as error:  # noqa: BLE001  told to the task that waits for this thread
             self.failure = error
-            self._hear(Told())
+            self._hear_failure()
 
     def look(self, now_s: float) -> Told:
-        """One round: commands first, then what changed, then quotes, then what is due."""
+        """One round: commands first, then what changed, then quotes, then what is due.
+
+        Away from the broker, and shortly after, only commands are answered: the engine takes the
+        silence for what it is, and no list of such a time is believed.
+        """
         told = Told()
-        commanded = self._obey(told, now_s)
+        settled = self._is_settled(now_s)
+        commanded = self._obey(told, now_s, settled)
+        if not settled:
+            self._floor_looks = 0
+            return told
         positions = self._package.positions()
         moved = False
         if positions is not None:
@@ -137,14 +166,24 @@ class PollThread(threading.Thread):
         if now_s - self._beat_s >= self.heartbeat_s:
             self._beat_s = now_s
             told.heartbeat = self._heartbeat(positions)
+        self._watch_terms(now_s)
         if self.wants_report:
             self.wants_report = False
             told.report = self._report(positions)
+            self.wants_report |= told.report is None
         self._mind_the_floor(now_s)
         told.gmt_offset_s = self._offset_s
         return told
 
     # Looking
+
+    def _is_settled(self, now_s: float) -> bool:
+        if not self._package.is_connected():
+            self._connected_s = None
+            return False
+        if self._connected_s is None:
+            self._connected_s = now_s
+        return now_s - self._connected_s >= self._settle_s
 
     def _compare(self, told: Told, now: tuple[PositionReport, ...]) -> bool:
         assert self._positions is not None, "nothing to compare with"
@@ -159,8 +198,11 @@ class PollThread(threading.Thread):
         if found is None:
             return  # asked again at the next look
         self._history_s = now_s
-        told.deals = tuple(deal for deal in found if deal.ticket not in self._known_deals)
-        self._known_deals.update(deal.ticket for deal in told.deals)
+        fresh = tuple(deal for deal in found if deal.ticket not in self._known_deals)
+        if self._is_marked:
+            told.deals = fresh
+        self._is_marked = True
+        self._known_deals.update(deal.ticket for deal in fresh)
         newest = max((deal.time_msc for deal in found), default=0)
         self._deals_from_msc = max(self._deals_from_msc, newest - OVERLAP_MSC)
 
@@ -170,23 +212,39 @@ class PollThread(threading.Thread):
             self._selected = self.wanted
         for symbol in self._selected:
             row = self._package.tick(symbol)
-            if row is None or self._ticks.get(symbol) == hash(row):
-                continue
-            self._ticks[symbol] = hash(row)
-            told.quotes.append(row)
+            if row is not None and self._is_new(row):
+                told.quotes.append(row)
+        if self._offset_s is None:
+            self._clock_symbols = self._clock_symbols or (self._package.watched() or ())
+            for symbol in self._clock_symbols[:CLOCK_SYMBOLS]:
+                row = self._package.tick(symbol)
+                if row is not None:
+                    self._is_new(row)
+
+    def _is_new(self, row: frames.QuoteRow) -> bool:
+        """Whether this tick was not seen; one that follows another came just now."""
+        before = self._ticks.get(row.symbol)
+        if before == hash(row):
+            return False
+        self._ticks[row.symbol] = hash(row)
+        if before is not None:
             self._estimate_offset(row.time_msc)
+        return True
 
     def _estimate_offset(self, server_msc: int) -> None:
         """A tick that just came was made just now: its wall clock less ours is the offset.
 
-        Rounded to a quarter of an hour; a tick that fits none is too old to tell.
+        Rounded to a quarter of an hour; a tick that fits none is too old to tell. The first one
+        seen of a symbol never tells: after the close it fits by chance for 4 s in each 900.
         """
         if self._is_fixed:
             return
         apart_s = server_msc / 1000.0 - self._wall_s()
         steps = round(apart_s / OFFSET_STEP_S)
-        if abs(apart_s - steps * OFFSET_STEP_S) <= FRESH_S:
-            self._offset_s = steps * OFFSET_STEP_S
+        offset_s = steps * OFFSET_STEP_S
+        if abs(apart_s - offset_s) <= FRESH_S and abs(offset_s) <= OFFSET_MOST_S:
+            self._offset_s = offset_s
+            self._intents.note_offset(offset_s)
 
     def _heartbeat(self, positions: tuple[PositionReport, ...] | None) -> Heartbeat | None:
         account = self._package.account()
@@ -203,10 +261,13 @@ class PollThread(threading.Thread):
     def _report(self, positions: tuple[PositionReport, ...] | None) -> FullReport | None:
         """Everything; not complete where any query failed."""
         account, orders = self._package.account(), self._package.orders()
-        held = {one.symbol for one in positions or ()}
-        specs = self._package.specs(sorted(held | set(self.wanted)))
         if account is None:
-            return None  # there is no arithmetic to put into it: it is asked for again
+            return None  # there is no arithmetic to put into it: at the next look
+        watched = self._package.watched()
+        names = [one.symbol for one in positions or ()] + [one.symbol for one in orders or ()]
+        names += [*self.wanted, *(watched or ())]
+        specs = self._package.specs(list(dict.fromkeys(names))[:MOST_SPECS])
+        self._terms = {one.name: _terms(one) for one in specs or ()}
         return FullReport(
             account=account,
             positions=positions or (),
@@ -214,12 +275,22 @@ class PollThread(threading.Thread):
             specs=specs or (),
             recent_intents=self._intents.recent(),
             floor=self._intents.floor or None,
-            complete=positions is not None and orders is not None and specs is not None,
+            complete=None not in (positions, orders, specs, watched),
         )
+
+    def _watch_terms(self, now_s: float) -> None:
+        """A symbol's new terms are told by a report: nothing else can."""
+        if now_s - self._terms_s < SPECS_S:
+            return
+        self._terms_s = now_s
+        held = {one.symbol for one in self._positions or ()}
+        specs = self._package.specs(name for name in self._terms if name in held)
+        if any(_terms(one) != self._terms[one.name] for one in specs or ()):
+            self.wants_report = True
 
     # Commands
 
-    def _obey(self, told: Told, now_s: float) -> bool:
+    def _obey(self, told: Told, now_s: float, settled: bool) -> bool:
         did = False
         while True:
             try:
@@ -227,11 +298,15 @@ class PollThread(threading.Thread):
             except queue.Empty:
                 return did
             did = True
-            result = self._do(command, outgrown, (now_s - came_s) * 1000.0)
+            # It may have waited here while a newer link was made.
+            outgrown = outgrown or command.epoch < self._intents.epoch_seen
+            result = self._do(command, outgrown, (now_s - came_s) * 1000.0, settled)
             if result is not None:
                 told.results.append(result)
 
-    def _do(self, command: frames.Command, outgrown: bool, age_ms: float) -> CommandResult | None:
+    def _do(
+        self, command: frames.Command, outgrown: bool, age_ms: float, settled: bool
+    ) -> CommandResult | None:
         name = command.intent_id
         known = self._intents.find(name)
         if known is not None:
@@ -244,7 +319,14 @@ class PollThread(threading.Thread):
             )
         if age_ms > command.ttl_ms > 0:
             return CommandResult(intent_id=name, retcode=EXPIRED, comment="waited too long here")
-        self._intents.note(IntentReport(intent_id=name, epoch=command.epoch, retcode=0))
+        if _names_nothing(command):
+            return CommandResult(intent_id=name, retcode=MALFORMED, comment="names nothing to do")
+        if not settled:
+            return CommandResult(intent_id=name, retcode=NOT_BEGUN, comment="not at the broker")
+        try:
+            self._intents.note(IntentReport(intent_id=name, epoch=command.epoch, retcode=0))
+        except OSError:
+            return CommandResult(intent_id=name, retcode=NOT_BEGUN, comment="cannot be recorded")
         row = self._done(command)
         self._intents.note(row)
         return _result(row, "")
@@ -295,6 +377,22 @@ class PollThread(threading.Thread):
             self._package.cancel(order.ticket, "tg:floor")
         for position in self._package.positions() or ():
             self._package.close_position(position, None, 500, self._magic, "tg:floor")
+
+
+def _terms(spec: SpecReport) -> SpecReport:
+    """What does not move with the market."""
+    return msgspec.structs.replace(spec, trade_tick_value=0.0)
+
+
+def _names_nothing(command: frames.Command) -> bool:
+    match command.action:
+        case Action.CLOSE:
+            return not command.position or (command.volume is not None and command.volume <= 0.0)
+        case Action.CLOSE_BY:
+            return not command.position or not command.position_by
+        case Action.CANCEL:
+            return not command.order
+    return False
 
 
 def _answered(row: IntentReport, answer: Any) -> IntentReport:

@@ -4,6 +4,7 @@ With a path everything is on the disk before it is acted on; a line cut by a cra
 """
 
 import os
+import threading
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,8 @@ class _Line(msgspec.Struct, frozen=True, omit_defaults=True):
     epoch: int | None = None
     floor: float | None = None
     is_halted: bool | None = None
+    deals_msc: int | None = None
+    gmt_offset_s: int | None = None
 
 
 class IntentTable:
@@ -28,6 +31,11 @@ class IntentTable:
         self.epoch_seen = 0
         self.floor = 0.0
         self.is_halted = False
+        self.deals_msc: int | None = None
+        """Server time of the newest deal the engine signed for; None: none ever."""
+        self.gmt_offset_s: int | None = None
+        """The server's wall clock minus UTC as last estimated, for a closed market."""
+        self._lock = threading.Lock()
         self._rows: dict[str, IntentReport] = {}
         self._path = path
         if path is not None and path.exists():
@@ -62,7 +70,21 @@ class IntentTable:
         """Whether new risk is to be refused."""
         self._keep(_Line(is_halted=is_halted))
 
+    def note_deals(self, deals_msc: int) -> None:
+        """The engine has every deal up to this server time."""
+        if self.deals_msc is None or deals_msc > self.deals_msc:
+            self._keep(_Line(deals_msc=deals_msc))
+
+    def note_offset(self, gmt_offset_s: int) -> None:
+        """The server's wall clock minus UTC."""
+        if gmt_offset_s != self.gmt_offset_s:
+            self._keep(_Line(gmt_offset_s=gmt_offset_s))
+
     def _keep(self, line: _Line) -> None:
+        with self._lock:  # the agent notes from two threads
+            self._write(line)
+
+    def _write(self, line: _Line) -> None:
         if self._path is not None:
             with self._path.open("ab") as out:
                 # A new line first: an earlier one may have been cut.
@@ -82,3 +104,7 @@ class IntentTable:
             self.floor = line.floor
         if line.is_halted is not None:
             self.is_halted = line.is_halted
+        if line.deals_msc is not None:
+            self.deals_msc = line.deals_msc
+        if line.gmt_offset_s is not None:
+            self.gmt_offset_s = line.gmt_offset_s

@@ -45,7 +45,7 @@ Symbol = namedtuple(
     "Symbol",
     "name digits trade_contract_size trade_calc_mode currency_base currency_profit currency_margin"
     " trade_tick_size trade_tick_value volume_min volume_max volume_step filling_mode trade_mode"
-    " trade_stops_level",
+    " trade_stops_level select",
 )
 """Of the some hundred fields those that are read."""
 
@@ -62,14 +62,18 @@ class StandIn:
         self.answers: list[int] = []
         """Retcodes to answer with before it does anything."""
         self.bid = 1.1
-        self._login, self._server = login, server
+        self.is_connected = True
+        self.offset_s = OFFSET_S
+        self.trade_mode = 4
+        self.login = login
+        self._server = server
         self._positions: dict[int, Position] = {}
         self._deals: list[Deal] = []
         self._ticket = 0
         self.balance = 10_000.0
 
     def server_msc(self) -> int:
-        return int((self.now_s + OFFSET_S) * 1000)
+        return int((self.now_s + self.offset_s) * 1000)
 
     def open(self, lots: float = 1.0, kind: int = 0) -> int:
         self._ticket += 1
@@ -108,15 +112,17 @@ class StandIn:
         if "account_info" in self.failing:
             return None
         return Account(
-            self._login, 0, 100, 200, 0, 1, 1, 2, 2, 0, self.balance, 0.0, 0.0,
+            self.login, 0, 100, 200, 0, 1, 1, 2, 2, 0, self.balance, 0.0, 0.0,
             self.balance, 0.0, self.balance, 0.0, 50.0, 30.0, 0.0, 0.0, 0.0, 0.0, 0.0, "N",
             self._server, "USD", "Stand-in Ltd.",
         )  # fmt: skip
 
     def terminal_info(self) -> Terminal:
-        return Terminal._make([*[0] * 10, 4755, *[0] * 11])
+        return Terminal._make([0, 0, int(self.is_connected), *[0] * 7, 4755, *[0] * 11])
 
     def positions_get(self) -> tuple[Position, ...] | None:
+        if "is_flat" in self.failing:
+            return ()  # as a terminal that has not heard its server yet
         return None if "positions_get" in self.failing else tuple(self._positions.values())
 
     def orders_get(self) -> tuple[Order, ...] | None:
@@ -131,8 +137,13 @@ class StandIn:
         if name != "EURUSD":
             return None
         return Symbol(
-            name, 5, 100_000.0, 0, "EUR", "USD", "EUR", 1e-5, 1.0, 0.01, 100.0, 0.01, 3, 4, 0
-        )
+            name, 5, 100_000.0, 0, "EUR", "USD", "EUR", 1e-5, 1.0, 0.01, 100.0, 0.01, 3,
+            self.trade_mode, 0, 1,
+        )  # fmt: skip
+
+    def symbols_get(self) -> tuple[Symbol, ...] | None:
+        eurusd = self.symbol_info("EURUSD")
+        return None if "symbols_get" in self.failing or eurusd is None else (eurusd,)
 
     def symbol_select(self, name: str, _on: bool) -> bool:
         return name == "EURUSD"

@@ -11,7 +11,9 @@ from adapters.mt5.agent_package import Package, load_package
 from adapters.mt5.agent_poll import (
     CLOSED_ALREADY,
     EXPIRED,
+    MALFORMED,
     NO_ANSWER,
+    NOT_BEGUN,
     OUTGROWN,
     PollThread,
     Told,
@@ -27,7 +29,9 @@ NOW_S = 1_767_787_200.0
 class Bench:
     """A poll thread that is never started: its looks are taken one by one."""
 
-    def __init__(self, path: Path | None = None, silent_s: float = 0.0) -> None:
+    def __init__(
+        self, path: Path | None = None, silent_s: float = 0.0, settle_s: float = 0.0
+    ) -> None:
         self.mt5 = StandIn(NOW_S)
         self.silent_s = silent_s
         self.intents = IntentTable(path)
@@ -35,10 +39,12 @@ class Bench:
             Package(self.mt5, lambda: datetime.fromtimestamp(self.mt5.now_s, UTC)),
             self.intents,
             lambda _: None,
+            lambda: None,
             period_s=0.1,
             magic=9,
             gmt_offset_s=None,
             silent_s=lambda: self.silent_s,
+            settle_s=settle_s,
             wall_s=lambda: self.mt5.now_s,
         )
         self.poll.wanted = ("EURUSD",)
@@ -144,6 +150,7 @@ def test_a_repeat_is_answered_from_the_table_also_after_a_restart(tmp_path: Path
         ({"outgrown": True}, OUTGROWN),
         ({"came": -6.0}, EXPIRED),
         ({}, CLOSED_ALREADY),
+        ({"volume": 0.0}, MALFORMED),
     ],
 )
 def test_what_is_not_done_is_answered_and_nothing_is_sent(
@@ -166,10 +173,13 @@ def test_an_order_that_is_not_answered_is_unknown_and_not_refused() -> None:
 
 def test_the_offset_is_read_off_fresh_ticks_alone() -> None:
     bench = Bench()
+    assert bench.look().gmt_offset_s is None, "the first tick may be old"
     assert bench.look().gmt_offset_s == OFFSET_S
+    assert bench.intents.gmt_offset_s == OFFSET_S, "for a start on a closed market"
     stale = Bench()
     stale.mt5.now_s -= 400
     stale.poll._wall_s = lambda: stale.mt5.now_s + 400
+    stale.look()
     assert stale.look().gmt_offset_s is None
 
 
@@ -196,3 +206,102 @@ def test_a_terminal_that_does_not_answer_is_an_outside_failure() -> None:
     bench.mt5.failing = {"initialize"}
     with pytest.raises(AdapterError, match="No IPC connection"):
         bench.poll._package.open(None)
+
+
+def test_a_terminal_that_has_just_connected_is_not_believed_to_be_flat() -> None:
+    bench = Bench(settle_s=2.0)
+    number = bench.mt5.open()
+    bench.look()
+    assert bench.look(after_s=2.1).heartbeat is not None
+    bench.mt5.is_connected = False
+    bench.mt5.failing = {"is_flat"}
+    bench.poll.wants_report = True
+    bench.command(Action.CLOSE, position=number)
+    away = bench.look()
+    assert [r.retcode for r in away.results] == [NOT_BEGUN]
+    bench.mt5.is_connected = True
+    early = bench.look()
+    assert (away.report, early.report, away.heartbeat, early.heartbeat) == (None,) * 4
+    assert away.positions == early.positions == []
+    bench.mt5.failing = set()
+    report = bench.look(after_s=2.1).report
+    assert report is not None
+    assert [one.identifier for one in report.positions] == [number]
+
+
+def test_another_account_in_the_terminal_is_never_told_as_this_one() -> None:
+    bench = Bench()
+    bench.poll._package.open(None)
+    bench.look()
+    bench.mt5.login = 1002
+    with pytest.raises(AdapterError, match="another account"):
+        bench.look()
+
+
+def test_deals_behind_the_mark_are_told_after_a_restart_whatever_the_servers_clock(
+    tmp_path: Path,
+) -> None:
+    first = Bench(tmp_path / "intents.jsonl")
+    first.mt5.open()
+    assert first.look().deals == (), "what came before the first look is not told"
+    first.mt5.open()
+    [deal] = first.look(after_s=1.5).deals
+    first.intents.note_deals(deal.time_msc)
+    later = Bench(tmp_path / "intents.jsonl")
+    later.mt5.now_s += 7200
+    later.mt5.open()
+    assert [deal.position_id for deal in later.look().deals] == [1]
+
+
+def test_a_server_behind_utc_has_its_deals_told() -> None:
+    bench = Bench()
+    bench.mt5.offset_s = -5 * 3600
+    bench.look()
+    number = bench.mt5.open()
+    assert [deal.position_id for deal in bench.look().deals] == [number]
+
+
+def test_a_command_that_waited_while_a_newer_link_was_made_is_not_done() -> None:
+    bench = Bench()
+    number = bench.mt5.open()
+    bench.look()
+    bench.command(Action.CLOSE, position=number)
+    bench.intents.note_epoch(2)
+    assert [r.retcode for r in bench.look().results] == [OUTGROWN]
+    assert bench.mt5.sent == []
+
+
+def test_more_than_is_held_is_never_asked_for() -> None:
+    bench = Bench()
+    number = bench.mt5.open(lots=0.5)
+    bench.look()
+    bench.command(Action.CLOSE, position=number, volume=2.0)
+    bench.look()
+    assert [request["volume"] for request in bench.mt5.sent] == [0.5]
+
+
+def test_a_report_without_the_accounts_arithmetic_comes_at_a_later_look() -> None:
+    bench = Bench()
+    bench.look()
+    bench.poll.wants_report = True
+    bench.mt5.failing = {"symbols_get"}
+    report = bench.look().report
+    assert report is not None
+    assert not report.complete
+    bench.poll.wants_report = True
+    bench.mt5.failing = {"account_info"}
+    assert bench.look().report is None
+    bench.mt5.failing = set()
+    assert bench.look().report is not None
+
+
+def test_new_terms_of_a_held_symbol_are_told_by_a_report() -> None:
+    bench = Bench()
+    bench.mt5.open()
+    bench.poll.wants_report = True
+    assert bench.look(after_s=61.0).report is not None
+    assert bench.look(after_s=61.0).report is None
+    bench.mt5.trade_mode = 3
+    report = bench.look(after_s=61.0).report
+    assert report is not None
+    assert report.specs[0].trade_mode == 3
