@@ -14,6 +14,7 @@ SYMBOLS := EURUSD GBPUSD USDJPY XAUUSD
 SEED := 36
 DAYS := 2
 WORKERS ?= 2
+MINUTES ?= 60
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Several BLAS and OpenMP threads on two cores only take turns.
@@ -80,6 +81,7 @@ soak: $(TEST_READY) ## Property tests with 20 times the examples and fresh seeds
 	@TIDEGATE_SOAK=20 $(PY) -m pytest -n $(WORKERS)
 	@$(PY) tests/plant_bugs.py
 	@$(PY) -m tests.soak_journal
+	@$(PY) -m tests.soak_simulation --minutes $(MINUTES)
 
 # Needs uv (pip install uv). It records no index: the machine's own settings decide.
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -90,7 +90,10 @@ class Eye:
     breaches: int = 0
     clear_looks: int = 0
     is_open: bool = False
+    doomed: set[int] = field(default_factory=set)
+    """Positions that a breach found: each has to go."""
     _paid_minor: int = 0
+    _midnight_msc: int = 0
     _young: deque[tuple[int, float]] = field(default_factory=deque)
     _past: dict[str, int] = field(default_factory=dict)
 
@@ -117,6 +120,9 @@ class Eye:
                 return
             self._paid_minor += round(event.deal.profit * 100)
         self._hold(now_msc)
+        if self.midnight is not None and now_msc - self._midnight_msc <= ON_THE_WAY_MS:
+            balance = float(self.account.balance_minor - self._paid_minor)
+            self.midnight = (min(self.midnight[0], balance), max(self.midnight[1], balance))
         first_msc, stood = self._from_msc(now_msc), []
         for at_msc, prices in reversed(self.prices):
             stood.append(self.holdings[-1].equity(prices))
@@ -145,10 +151,14 @@ class Eye:
                     self.high_sure = max(self.high_sure, low)
             self._look_for_missed(now_msc)
 
-    def day_ended(self) -> None:
-        """Midnight of the zone: the balance of this moment is the next day's reference."""
-        fresh = [one.balance_minor - one.paid_minor for one in self.holdings[-1:]]
-        self.midnight = (float(min(fresh)), float(max(fresh)))
+    def day_ended(self, now_msc: int) -> None:
+        """Midnight of the zone: the balance of this moment is the next day's reference.
+
+        A deal on its way then, or made before the engine looks at the clock, may be in it or not.
+        """
+        self._midnight_msc = now_msc
+        balances = [float(one.balance_minor - one.paid_minor) for one in self.holdings]
+        self.midnight = (min(balances), max(balances))
 
     def kept(self, record: Record, *, wrong_clock: bool) -> None:
         """A record of the engine became durable."""
@@ -157,6 +167,7 @@ class Eye:
                 self.is_open = True
             case records.GuardBreach(guard=guard) if guard in (TRAILING, DAILY):
                 self.breaches += 1
+                self.doomed.update(p.position_id for p in self.account.held())
                 self._judge(record)
                 if guard in self.latched:
                     self.wrong.append(f"{self.name}: a latched {guard} breach told again")

@@ -145,7 +145,10 @@ def _closes(world: World) -> list[str]:
 def _verdicts(world: World) -> list[str]:
     """What the eyes found, one end of the day for each account, and nobody blind for long."""
     wrong = [said for eye in world.eyes.values() for said in eye.wrong]
-    for key in world.eyes:
+    for key, eye in world.eyes.items():
+        left = eye.doomed & set(eye.account.positions)
+        if left:
+            wrong.append(f"{key}: breached, and still holds {sorted(left)}")
         ends = [
             record
             for record in world.journal._kept.get(key, ())

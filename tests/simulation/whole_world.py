@@ -194,7 +194,7 @@ class World:
     async def _end_day(self) -> None:
         await trio.sleep((self.midnight_msc - self.clock.wall_msc()) / 1000.0)
         for eye in self.eyes.values():
-            eye.day_ended()
+            eye.day_ended(self.clock.wall_msc())
 
     # The engine's lives
 
