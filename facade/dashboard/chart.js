@@ -93,6 +93,11 @@ export function makeChart(row, latest) {
       ctx.stroke();
       const isTaken = drawn.some(at => Math.abs(at - y) < 14 * scale);
       ctx.textBaseline = isTaken ? "top" : "bottom";
+      const wide = ctx.measureText(label).width + 8 * scale;
+      ctx.fillStyle = colour("--panel");
+      ctx.fillRect(left + width - wide - 2 * scale, y + (isTaken ? 2 : -16) * scale, wide,
+        14 * scale);
+      ctx.fillStyle = tint;
       ctx.fillText(label, left + width - 6 * scale, y + (isTaken ? 3 : -3) * scale);
       drawn.push(y);
     };
@@ -120,7 +125,7 @@ export function makeChart(row, latest) {
       tzDate: at => uPlot.tzDate(new Date(at * 1e3), "Etc/UTC"),
       cursor: { y: false, points: { show: false } },
       scales: { x: { time: true }, y: { range: reach } },
-      axes: [{ ...axis, values: (u, splits) => splits.map(at => {
+      axes: [{ ...axis, size: 34, values: (u, splits) => splits.map(at => {
         const text = new Date(at * 1e3).toISOString();
         return spanS > 172_800 ? text.slice(5, 10) : text.slice(11, spanS < 300 ? 19 : 16);
       }) }, { ...axis, size: 84, values: (u, splits) => splits.map(value =>
@@ -131,7 +136,7 @@ export function makeChart(row, latest) {
         { stroke: colour("--halted"), width: 1, points: { show: false },
           paths: uPlot.paths.stepped({ align: 1 }) }],
       bands: [{ series: [1, 2], fill: colour("--band") }],
-      hooks: { drawAxes: [lines], setCursor: [u => {
+      hooks: { draw: [lines], setCursor: [u => {
         const at = u.cursor.idx;
         note.textContent = at === null || at === undefined ? "" : `${clock(data[0][at] * 1e3,
           { ms: false })}: equity ${money(data[3][at], row.snap.currency)}, lowest `

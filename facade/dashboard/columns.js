@@ -76,11 +76,13 @@ export const COLUMNS = [
 export const USUAL = ["state", "login", "server", "guard", "used", "percent", "room", "equity",
   "today", "disc", "reset", "age"];
 export const NARROW = ["state", "login", "used", "percent", "room"];
-const SLIM = { state: "8.6em", login: "4.1em", used: "auto", percent: "3.7em", room: "6.4em" };
+const SLIM = { state: "8.9em", login: "5.6em", used: "auto", percent: "4em", room: "5.7em" };
+const SPLIT = { state: "11em", login: "6.8em", used: "auto", percent: "4.6em", room: "7em" };
 
 /** The width of a column where there is little room. @param {Column} column */
 export function slimWidth(column) {
-  return SLIM[column.id] ?? column.width;
+  const widths = document.body.classList.contains("split") ? SPLIT : SLIM;
+  return widths[column.id] ?? column.width;
 }
 
 /** @param {string[]} ids @returns {Column[]} */

@@ -136,7 +136,7 @@ def test_a_breach_is_seen_within_a_second_of_its_sending(desk: Desk, api: FakeAp
     assert min(took_ms) < 1_000, took_ms
     keys = desk.page.locator("tr[data-key]").evaluate_all("rows => rows.map(r => r.dataset.key)")
     assert keys.index("Demo-1/1100") < keys.index("Demo-1/1011")
-    desk.page.wait_for_function("document.querySelector('#polite').textContent.includes('1100')")
+    desk.page.wait_for_selector("#polite:has-text('1100')", state="attached")
 
 
 def test_a_number_changes_in_place_without_a_row_moving_under_the_pointer(
@@ -271,9 +271,7 @@ def test_ten_thousand_accounts_are_a_few_dozen_rows(browser: Browser) -> None:
     desk.page.wait_for_selector("table[aria-rowcount='10001'] tr[data-key]")
     assert desk.page.locator("tr[data-key]").count() < 60
     desk.page.evaluate("document.querySelector('.port').scrollTop = 160000")
-    desk.page.wait_for_function(
-        "Number(document.querySelector('tr[data-key]').getAttribute('aria-rowindex')) > 4000"
-    )
+    desk.page.wait_for_selector("tr[aria-rowindex='5001']")
     assert desk.page.locator("tr[data-key]").count() < 60
     took_ms = desk.page.evaluate(
         """async () => {

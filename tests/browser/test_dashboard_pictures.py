@@ -1,4 +1,4 @@
-"""Pictures of the dashboard: taken each time, kept in docs/images where TIDEGATE_PICTURES is set."""
+"""Pictures of the dashboard: taken each time, kept in docs/images with TIDEGATE_PICTURES set."""
 
 import os
 import shutil
@@ -41,7 +41,7 @@ def test_every_picture_shows_a_whole_page(tmp_path: Path) -> None:
             wanted = "tr[data-key]:visible" if path == "/" else ".stage canvas"
             page.wait_for_selector(wanted)
             page.mouse.move(0, 0)
-            page.wait_for_function("document.querySelector('.pulse').textContent.includes('live')")
+            page.wait_for_selector(".pulse:has-text('live')")
             page.screenshot(path=kept / f"{name}.png")
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
             assert page.locator("#alarm").is_hidden(), name

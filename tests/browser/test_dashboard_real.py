@@ -1,4 +1,4 @@
-"""The dashboard on the real API: real access, real streams, real decisions; only the market is ours."""
+"""The dashboard on the real API: real access, streams and decisions; only the market is ours."""
 
 import shutil
 import threading
