@@ -93,7 +93,7 @@ class Drifts:
         now = self._now
         if now is None or not isinstance(record, records.Discrepancy):
             return
-        if record.kind == now.kind.value and record.state != "resolved":
+        if record.kind == now.kind.value and record.state in ("suspected", "confirmed"):
             now.found_msc = now.found_msc or self.clock.wall_msc()
 
     async def run(self) -> None:
