@@ -12,7 +12,7 @@ import { makeList } from "./list.js";
 import { showSignIn, signInAgain } from "./signin.js";
 import { toast } from "./speech.js";
 import { rankOf } from "./states.js";
-import { loadAll, onRows, rows, take, tellRecord } from "./store.js";
+import { loadAll, onRows, rows, take, takeAll, tellRecord } from "./store.js";
 import { openStream } from "./stream.js";
 import { age, clock, turnZone } from "./words.js";
 import { makeStrip } from "./strip.js";
@@ -21,7 +21,7 @@ const main = /** @type {HTMLElement} */ (document.getElementById("main"));
 const alarm = /** @type {HTMLElement} */ (document.getElementById("alarm"));
 /** @type {any} */
 let view = null, list = null, stream = null, strip = null;
-let isLoaded = false, notReady = "";
+let isLoaded = false, isLoading = false, notReady = "";
 
 /** `/a/server/login`, `/v/verdict`, `/?view=approvals`, or the list. */
 function place() {
@@ -91,12 +91,25 @@ function told(health) {
   put(alarm, words);
 }
 
+/** What a stream begins with. @param {any[]} snaps */
+function everything(snaps) {
+  takeAll(snaps);
+  loaded();
+}
+
+function loaded() {
+  const isFirst = !isLoaded;
+  isLoaded = true;
+  notReady = "";
+  list.refresh(isFirst);
+}
+
 async function load() {
+  if (isLoading) return;
+  isLoading = true;
   try {
     await loadAll();
-    isLoaded = true;
-    notReady = "";
-    list.refresh(true);
+    loaded();
   } catch (error) {
     const problem = /** @type {any} */ (error);
     if (problem.status === 503) {
@@ -105,6 +118,8 @@ async function load() {
     } else if (problem.status === 429) setTimeout(load, (problem.retryAfterS ?? 5) * 1_000);
     else if (!problem.status) setTimeout(load, 2_000);
     else toast(problem.message, "bad");
+  } finally {
+    isLoading = false;
   }
 }
 
@@ -114,13 +129,12 @@ function start() {
     opened: () => view?.key ?? "", empty: firstSteps });
   main.append(list.box);
   strip = makeStrip(list.filterBox, { go, stop: openStop, help: openHelp, pause, signOut });
-  stream = openStream({ snapshots: take, record: tellRecord, regained: load, told,
-    refused: renew });
-  whenSignedOut(() => signInAgain(() => load()));
+  stream = openStream({ everything, snapshots: take, record: tellRecord, told, refused: renew,
+    failed: () => isLoaded || load() });
+  whenSignedOut(() => signInAgain(() => isLoaded || load()));
   onRows(title);
   setInterval(renew, 300_000);
   show();
-  load();
   document.documentElement.dataset.ready = "";
 }
 
@@ -129,7 +143,7 @@ async function renew() {
   try {
     await openSession();
   } catch (error) {
-    if (/** @type {any} */ (error).status === 401) signInAgain(() => load());
+    if (/** @type {any} */ (error).status === 401) signInAgain(() => isLoaded || load());
   }
 }
 

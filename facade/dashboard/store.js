@@ -97,7 +97,13 @@ export function take(snaps) {
   if (changed.length) for (const listener of listeners) listener(changed, worse);
 }
 
-/** Reads every account, page by page; those that are gone are dropped. */
+/** All there is: whoever is not in it is gone. @param {any[]} snaps */
+export function takeAll(snaps) {
+  take(snaps);
+  drop(new Set(snaps.map(keyOf)));
+}
+
+/** Reads every account, page by page, where the stream did not bring them. */
 export async function loadAll() {
   const seen = new Set();
   let after = "";
@@ -108,6 +114,11 @@ export async function loadAll() {
     take(page.accounts);
     after = page.next_cursor ?? "";
   } while (after);
+  drop(seen);
+}
+
+/** @param {Set<string>} seen */
+function drop(seen) {
   let dropped = 0;
   for (const key of rows.keys()) {
     if (!seen.has(key)) dropped += Number(rows.delete(key));

@@ -2,11 +2,13 @@
 
 const SILENT_MS = 3_000;
 const DIM_MS = 30_000;
+const CURSOR_MAX = 4_000;
 const WAITS_MS = [500, 1_000, 2_000, 4_000, 8_000];
 
 /**
- * @typedef {{ snapshots: (list: any[]) => void, record: (record: any) => void,
- *   regained: () => void, told: (health: Health) => void, refused: () => void }} Hooks
+ * @typedef {{ everything: (list: any[]) => void, snapshots: (list: any[]) => void,
+ *   record: (record: any) => void, told: (health: Health) => void, failed: () => void,
+ *   refused: () => void }} Hooks
  * @typedef {{ isOpen: boolean, silentMs: number, lastFrameMs: number, tries: number,
  *   perSecond: number, isSilent: boolean, isDim: boolean, isPaused: boolean }} Health
  */
@@ -16,7 +18,9 @@ export function openStream(hooks) {
   /** @type {EventSource | null} */
   let source = null;
   let lastFrameMs = Date.now();
-  let tries = 0, isPaused = false, isStopped = false, isOpen = false;
+  let tries = 0, isPaused = false, isStopped = false, isOpen = false, isFirst = true;
+  /** Where the events are: what was missed meanwhile comes after a break. */
+  let cursor = "";
   /** @type {number[]} */
   let frames = [];
   /** @type {Map<string, any>} */
@@ -33,33 +37,41 @@ export function openStream(hooks) {
     if (isStopped) return;
     source?.close();
     clearTimeout(waiting);
-    source = new EventSource("/api/v1/stream");
+    const from = cursor && cursor.length < CURSOR_MAX
+      ? `?last_event_id=${encodeURIComponent(cursor)}` : "";
+    source = new EventSource("/api/v1/stream" + from);
+    isFirst = true;
     const mine = source;
     source.addEventListener("open", () => {
-      const again = tries > 0;
       isOpen = true;
       tries = 0;
       frame();
-      if (again) hooks.regained();
     });
     source.addEventListener("snapshots", event => {
       frame();
       const list = JSON.parse(/** @type {MessageEvent} */ (event).data);
-      const snaps = Array.isArray(list) ? list : list.snapshots;
-      if (!isPaused) hooks.snapshots(snaps);
-      else for (const snap of snaps) held.set(`${snap.server}/${snap.login}`, snap);
+      cursor = /** @type {MessageEvent} */ (event).lastEventId || cursor;
+      if (isFirst) hooks.everything(list); // a stream begins with all there is
+      else if (!isPaused) hooks.snapshots(list);
+      else for (const snap of list) held.set(`${snap.server}/${snap.login}`, snap);
+      isFirst = false;
     });
     source.addEventListener("event", event => {
       frame();
+      cursor = /** @type {MessageEvent} */ (event).lastEventId || cursor;
       hooks.record(JSON.parse(/** @type {MessageEvent} */ (event).data));
     });
     source.addEventListener("heartbeat", frame);
+    source.addEventListener("resync", () => {
+      cursor = "";
+    });
     source.addEventListener("error", () => {
       if (mine !== source) return;
       mine.close();
       isOpen = false;
       const wait = WAITS_MS[Math.min(tries, WAITS_MS.length - 1)];
       tries += 1;
+      hooks.failed();
       if (tries === 3) hooks.refused();
       waiting = setTimeout(connect, wait);
     });

@@ -188,13 +188,16 @@ class FakeApi:
     async def _stream(self, request: Request) -> Response:
         if not self._knows(request):
             return _problem(401, "token_missing", "Sign in.")
+        if self.not_ready:
+            return _problem(503, "not_ready", self.not_ready)
         return StreamingResponse(self._frames(), media_type="text/event-stream",
                                  headers={"Cache-Control": "no-store"})  # fmt: skip
 
     async def _frames(self) -> AsyncIterator[bytes]:
         server = self._server
         told, idle = self.version, 0
-        yield b"event: heartbeat\ndata: {}\n\n"
+        everything = b",".join(shown(one) for one in self.accounts.values())
+        yield b"event: snapshots\ndata: [%b]\n\n" % everything
         while server is not None and not server.should_exit:
             fresh = [one for one in self.changed if one[0] > told]
             for number, name, body in fresh:
