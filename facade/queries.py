@@ -37,7 +37,7 @@ _STATUSES = ("idle", "healthy", "warning", "degraded", "error")
 _CLOSES = frozenset(("close", "close_and_halt"))
 
 
-def chosen(call: Call, query: StatusQuery) -> list[Snapshot]:
+async def chosen(call: Call, query: StatusQuery) -> list[Snapshot]:
     """The accounts that are asked for, in the order of the desk.
 
     Raises:
@@ -46,7 +46,7 @@ def chosen(call: Call, query: StatusQuery) -> list[Snapshot]:
     keys: Sequence[AccountKey] = call.scope.keys()
     if query.account is not None:
         keys = (call.named(query.account),)
-    found = [call.desk.snapshot(key) for key in keys]
+    found = await call.snapshots(keys)
     if query.currency is None:
         return found
     return [one for one in found if one.currency == query.currency]
@@ -89,7 +89,7 @@ def one_currency(snapshots: Sequence[Snapshot]) -> str | None:
 async def reconciliation_status(call: Call) -> Response:
     """How well what is held is known to be what should be."""
     query = call.query(StatusQuery)
-    snapshots = chosen(call, query)
+    snapshots = await chosen(call, query)
 
     def body() -> bytes:
         lives = [(one, one.live) for one in snapshots if one.live is not None]
@@ -127,7 +127,7 @@ async def positions_open(call: Call) -> Response:
     query = call.query(PositionsQuery)
     held = [
         (one, position)
-        for one in chosen(call, query)
+        for one in await chosen(call, query)
         for position in one.positions
         if query.symbol is None or position.symbol == query.symbol
     ]
@@ -196,7 +196,7 @@ def _share(part: float | None, whole: float) -> float | None:
 
 async def guards_status(call: Call) -> Response:
     """Where every guard stands, and the accounts taken together."""
-    snapshots = chosen(call, call.query(StatusQuery))
+    snapshots = await chosen(call, call.query(StatusQuery))
     currency = one_currency(snapshots)
 
     def body() -> bytes:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+from anyio.lowlevel import checkpoint
 from starlette.responses import Response
 
 from engine.account_filter import FilterError, parse_filter, room_of, used_of
@@ -36,7 +37,7 @@ from facade.api_structs_calls import (
     NoQuery,
     OneLogQuery,
 )
-from facade.call import Call, answer, tagged
+from facade.call import SLICE, Call, answer, tagged
 from facade.codec import encode, encode_record, time_text
 from facade.problems import unprocessable
 from facade.queries import etag_of, open_discrepancies
@@ -68,7 +69,7 @@ async def accounts(call: Call) -> Response:
     """A page of the caller's accounts, with counts of each state and totals."""
     query = call.query(AccountsQuery)
     keys = call.scope.keys()
-    everybody = [call.desk.snapshot(key) for key in keys]
+    everybody = await call.snapshots(keys)
     try:
         wanted = parse_filter(query.filter)
     except FilterError as error:
@@ -78,6 +79,11 @@ async def accounts(call: Call) -> Response:
     offset = _offset(query.cursor)
     ordered = _sorted([o for o in picked if not states or severity_of(o) in states], query.sort)
     page = ordered[offset : offset + query.limit]
+
+    for place, one in enumerate(page):
+        if place % SLICE == SLICE - 1:
+            await checkpoint()
+        call.views.of(one)  # made here, a few in one turn of the loop; joined below
 
     def body() -> bytes:
         counts = {state.value: 0 for state in Severity}
@@ -199,7 +205,7 @@ async def logs(call: Call) -> Response:
 
 async def _discrepancies(call: Call, keys: Sequence[AccountKey], limit: int) -> Response:
     """Looks back a bounded number of records, of a bounded number of accounts."""
-    snapshots = [call.desk.snapshot(key) for key in keys]
+    snapshots = await call.snapshots(keys)
     found: list[Discrepancy] = []
     is_complete = len(keys) <= LOOK_BACK_ACCOUNTS
     for key in keys[:LOOK_BACK_ACCOUNTS]:

@@ -32,6 +32,8 @@ KEPT = 64
 """Deltas that a reader may be behind: 16 s at four a second."""
 BUILT_A_ROUND = 500
 """Accounts looked at in one period; more take turns, so that no round holds up a guard."""
+AGES_EVERY = 4
+"""Rounds after which an account without news is looked at again: it may have become stale."""
 SLICE = 16
 """Accounts looked at in one turn of the loop."""
 HEARTBEAT_S = 2.0
@@ -60,12 +62,14 @@ class Hub:
         self._views = views
         self._period_s = period_s
         self._listener: Listener = desk.listen(self.keys)
-        self._seqs = {key: desk.snapshot(key).seq for key in self.keys}
+        self._seqs: dict[AccountKey, int] = {}
+        self._has_begun = False
         self._versions: dict[AccountKey, tuple[int, int]] = {}
         self._shown: dict[AccountKey, object] = {}
         self._kept: deque[Delta] = deque(maxlen=KEPT)
         self._number = 0
         self._next = 0
+        self._round = 0
         self._due_s = 0.0
         self._lock = anyio.Lock()
         named = "\n".join(map(str, self.keys)).encode()
@@ -79,6 +83,17 @@ class Hub:
     def close(self) -> None:
         """Hears nothing more."""
         self._listener.close()
+
+    async def begin(self) -> None:
+        """Looks where every account is, a few in one turn of the loop; once."""
+        async with self._lock:
+            if self._has_begun:
+                return
+            for place, key in enumerate(self.keys):
+                if place % SLICE == SLICE - 1:
+                    await checkpoint()
+                self._seqs[key] = self._desk.snapshot(key).seq
+            self._has_begun = True
 
     def cursor(self) -> str:
         """Where every account is, as text; empty where there are too many."""
@@ -147,14 +162,16 @@ class Hub:
         async with self._lock:
             if anyio.current_time() >= self._due_s:
                 self._due_s = anyio.current_time() + self._period_s
-                await self._make()
+                # A reader that goes in the midst of it takes nothing from the others.
+                with anyio.CancelScope(shield=True):
+                    await self._make()
         if self._kept and self._kept[0].number > number + 1:
             return None
         return [delta for delta in self._kept if delta.number > number]
 
     async def _make(self) -> None:
-        records = [encode_record(one) for one in await self._heard()]
         changed = await self._changed()
+        records = [encode_record(one) for one in await self._heard()]
         if not records and not changed:
             return
         self._number += 1
@@ -164,33 +181,46 @@ class Hub:
 
     async def _heard(self) -> list[Record]:
         """Durable records since the last time; what did not fit is read from the journal."""
-        found = list(self._listener.take())
         if self._listener.missed:
-            self._listener.missed = 0
-            found = []
+            found = await self._read_again()
+        else:
+            found = self._listener.take()
+        for record in found:
+            key = AccountKey(record.server, record.login)
+            self._seqs[key] = max(self._seqs[key], record.seq)
+        return found
+
+    async def _read_again(self) -> list[Record]:
+        """Every record since the last that was heard; what comes meanwhile may be in it twice."""
+        self._listener.take()
+        missed, self._listener.missed = self._listener.missed, 0
+        found: list[Record] = []
+        try:
             for key in self.keys:
                 after = self._seqs[key]
                 while page := await self._desk.records(key, after, PAGE_RECORDS):
                     found += page
                     after = page[-1].seq
-        fresh = []
-        for record in found:
-            key = AccountKey(record.server, record.login)
-            self._seqs[key] = max(self._seqs[key], record.seq)
-            fresh.append(record)
-        return fresh
+        except BaseException:
+            self._listener.missed += missed
+            raise
+        return found
 
     async def _changed(self) -> list[bytes]:
         """Accounts that differ by more than their age, a bounded number of them a round."""
         changed: list[bytes] = []
         built = 0
+        self._round += 1
+        first = self._next
         for step in range(len(self.keys)):
+            place = (first + step) % len(self.keys)
             if built >= BUILT_A_ROUND:
+                self._next = place
                 break
-            key = self.keys[(self._next + step) % len(self.keys)]
+            key = self.keys[place]
             version = self._desk.version(key)
-            snapshot_is_old = self._versions.get(key) == version and step % 8 != self._number % 8
-            if snapshot_is_old:
+            # Without a new version only its age can differ: looked at every few rounds.
+            if self._versions.get(key) == version and (place + self._round) % AGES_EVERY:
                 continue
             built += 1
             if built % SLICE == 0:
@@ -201,9 +231,6 @@ class Hub:
             if self._shown.get(key) != shown:
                 self._shown[key] = shown
                 changed.append(self._views.of(snapshot))
-        else:
-            step = -1
-        self._next = (self._next + step + 1) % max(1, len(self.keys))
         return changed
 
 
@@ -282,6 +309,7 @@ async def frames(
     hub: Hub, cursor: str | None, stopping: anyio.Event, period_s: float, left_s: float, desk: Desk
 ) -> AsyncGenerator[Frame, None]:
     """What one reader is sent, until the program stops, the token runs out, or it is too slow."""
+    await hub.begin()
     number = hub.number
     if cursor:
         try:

@@ -46,19 +46,24 @@ class StreamResponse(Response):
                 await send(start)
             async with anyio.create_task_group() as group:
                 group.start_soon(_gone, receive, group.cancel_scope)
-                await self._pump(send)
+                is_whole = await self._pump(send)
                 group.cancel_scope.cancel()
+                if is_whole:
+                    with anyio.move_on_after(WRITE_DEADLINE_S, shield=True):
+                        await send({"type": "http.response.body", "body": b"", "more_body": False})
         except (TimeoutError, OSError):
-            call.parts.metrics.count("errors", 0)
+            return  # it takes nothing
         finally:
             self._hubs.leave(call.who.subject, self._hub)
-        with anyio.move_on_after(WRITE_DEADLINE_S):
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _pump(self, send: Send) -> None:
+    async def _pump(self, send: Send) -> bool:
+        """False: the reader takes nothing any more."""
         call = self._call
-        # An EventSource comes back by itself: in a second, so that nobody stares at old numbers.
-        await send({"type": "http.response.body", "body": b"retry: 1000\n\n", "more_body": True})
+
+        async def say(body: bytes) -> None:
+            with anyio.fail_after(WRITE_DEADLINE_S):
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+
         source = frames(
             self._hub,
             self._cursor,
@@ -67,12 +72,15 @@ class StreamResponse(Response):
             left_of(call),
             call.desk,
         )
-        async with aclosing(source) as found:
-            async for frame in found:
-                with anyio.fail_after(WRITE_DEADLINE_S):
-                    await send(
-                        {"type": "http.response.body", "body": sse(frame), "more_body": True}
-                    )
+        try:
+            # An EventSource comes back by itself: in a second, so that nobody sees old numbers.
+            await say(b"retry: 1000\n\n")
+            async with aclosing(source) as found:
+                async for frame in found:
+                    await say(sse(frame))
+        except (TimeoutError, OSError):
+            return False
+        return True
 
 
 def sse(frame: Frame) -> bytes:

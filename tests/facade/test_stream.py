@@ -150,7 +150,9 @@ async def test_an_id_is_good_after_a_restart_and_at_another_process(open_house: 
 
 async def test_an_id_of_other_accounts_is_told(open_house: Make) -> None:
     house, other = open_house(), open_house((7, 8, 9))
-    cursor = other.hub().cursor()
+    hub = other.hub()
+    await hub.begin()
+    cursor = hub.cursor()
     for wrong in (cursor, "nonsense", "x.AAAA", cursor + "AAAA"):
         assert (await anext(house.read(house.hub("b" + wrong[:9]), wrong))).name == "resync"
 
@@ -163,6 +165,31 @@ async def test_more_records_than_a_queue_holds_come_from_the_journal(open_house:
     house.desk.say(1001, count)
     found = [await take(stream, "event") for _ in range(count)]
     assert seqs(found) == [(1001, seq) for seq in range(2, count + 2)]
+
+
+async def test_a_reader_that_goes_takes_nothing_from_the_others(open_house: Make) -> None:
+    house = open_house()
+    hub = house.hub()
+    stream = house.read(hub)
+    await quiet(stream)
+    house.desk.say(1001, 2)
+    for _ in range(3):  # goes at whatever moment of making the delta
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await hub.after(hub.number)
+    found = [await take(stream, "event") for _ in range(2)]
+    assert seqs(found) == [(1001, 2), (1001, 3)]
+
+
+async def test_an_account_that_becomes_stale_is_shown_without_a_tick(open_house: Make) -> None:
+    house = open_house()
+    stream = house.read(house.hub())
+    await quiet(stream)
+    house.desk.age_ms = 61_000
+    stale = set()
+    while stale != {1001, 1002}:
+        rows = json.loads((await take(stream, "snapshots")).body)
+        stale |= {one["login"] for one in rows if one["quality"] == "stale"}
 
 
 async def test_a_reader_too_far_behind_is_let_go(open_house: Make) -> None:
