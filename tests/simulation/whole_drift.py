@@ -128,6 +128,8 @@ class Drifts:
                 await self._until(lambda: self.scene.in_sight(self.key))
                 before = self._view()
                 drift.disturbed += 1
+                if silent and not self.server.faults.waiting(self.key.login, Fault.SILENCE):
+                    await _silence(self)  # the first was cut short
                 drift.due_msc = self.clock.wall_msc() + allowed
 
     def _view(self) -> tuple[int, object]:
