@@ -42,7 +42,7 @@ class House:
 
 
 @pytest.fixture
-async def open_house(autojump_clock: Any) -> AsyncIterator[Callable[..., House]]:
+async def open_house() -> AsyncIterator[Callable[..., House]]:
     """Makes houses; ends their streams, on a clock that jumps."""
     made: list[House] = []
 
@@ -77,14 +77,14 @@ def seqs(found: list[Frame]) -> list[tuple[int, int]]:
     return [(one["login"], one["seq"]) for one in told]
 
 
-async def test_a_reader_begins_with_every_account(open_house: Make) -> None:
+async def test_a_reader_begins_with_every_account(open_house: Make, autojump_clock: Any) -> None:
     house = open_house()
     first = await anext(house.read(house.hub()))
     assert first.name == "snapshots"
     assert [one["login"] for one in json.loads(first.body)] == [1001, 1002]
 
 
-async def test_ticks_of_one_period_are_one_delta(open_house: Make) -> None:
+async def test_ticks_of_one_period_are_one_delta(open_house: Make, autojump_clock: Any) -> None:
     house = open_house()
     stream = house.read(house.hub())
     await quiet(stream)
@@ -96,7 +96,7 @@ async def test_ticks_of_one_period_are_one_delta(open_house: Make) -> None:
     assert (await anext(stream)).name == "heartbeat"
 
 
-async def test_readers_share_the_bytes_of_a_delta(open_house: Make) -> None:
+async def test_readers_share_the_bytes_of_a_delta(open_house: Make, autojump_clock: Any) -> None:
     house = open_house()
     hub = house.hub()
     assert house.hub("bob") is hub
@@ -110,7 +110,7 @@ async def test_readers_share_the_bytes_of_a_delta(open_house: Make) -> None:
     assert house.desk.built - built <= 6
 
 
-async def test_every_record_comes_once_and_in_order(open_house: Make) -> None:
+async def test_every_record_comes_once_and_in_order(open_house: Make, autojump_clock: Any) -> None:
     house = open_house()
     stream = house.read(house.hub())
     await quiet(stream)
@@ -121,7 +121,9 @@ async def test_every_record_comes_once_and_in_order(open_house: Make) -> None:
     assert [bool(frame.cursor) for frame in found] == [False] * 4 + [True]
 
 
-async def test_a_reader_that_comes_back_missed_nothing(open_house: Make) -> None:
+async def test_a_reader_that_comes_back_missed_nothing(
+    open_house: Make, autojump_clock: Any
+) -> None:
     house = open_house()
     hub = house.hub()
     stream = house.read(hub)
@@ -137,7 +139,9 @@ async def test_a_reader_that_comes_back_missed_nothing(open_house: Make) -> None
     assert sorted(seqs(found)) == [(1001, 4), (1001, 5), (1002, 2)]
 
 
-async def test_an_id_is_good_after_a_restart_and_at_another_process(open_house: Make) -> None:
+async def test_an_id_is_good_after_a_restart_and_at_another_process(
+    open_house: Make, autojump_clock: Any
+) -> None:
     house = open_house()
     stream = house.read(house.hub())
     cursor = (await anext(stream)).cursor
@@ -148,7 +152,7 @@ async def test_an_id_is_good_after_a_restart_and_at_another_process(open_house: 
     assert seqs(found) == [(1002, 2), (1002, 3), (1002, 4)]
 
 
-async def test_an_id_of_other_accounts_is_told(open_house: Make) -> None:
+async def test_an_id_of_other_accounts_is_told(open_house: Make, autojump_clock: Any) -> None:
     house, other = open_house(), open_house((7, 8, 9))
     hub = other.hub()
     await hub.begin()
@@ -157,7 +161,9 @@ async def test_an_id_of_other_accounts_is_told(open_house: Make) -> None:
         assert (await anext(house.read(house.hub("b" + wrong[:9]), wrong))).name == "resync"
 
 
-async def test_more_records_than_a_queue_holds_come_from_the_journal(open_house: Make) -> None:
+async def test_more_records_than_a_queue_holds_come_from_the_journal(
+    open_house: Make, autojump_clock: Any
+) -> None:
     house = open_house((1001,))
     stream = house.read(house.hub())
     await quiet(stream)
@@ -167,7 +173,9 @@ async def test_more_records_than_a_queue_holds_come_from_the_journal(open_house:
     assert seqs(found) == [(1001, seq) for seq in range(2, count + 2)]
 
 
-async def test_a_reader_that_goes_takes_nothing_from_the_others(open_house: Make) -> None:
+async def test_a_reader_that_goes_takes_nothing_from_the_others(
+    open_house: Make, autojump_clock: Any
+) -> None:
     house = open_house()
     hub = house.hub()
     stream = house.read(hub)
@@ -181,7 +189,9 @@ async def test_a_reader_that_goes_takes_nothing_from_the_others(open_house: Make
     assert seqs(found) == [(1001, 2), (1001, 3)]
 
 
-async def test_an_account_that_becomes_stale_is_shown_without_a_tick(open_house: Make) -> None:
+async def test_an_account_that_becomes_stale_is_shown_without_a_tick(
+    open_house: Make, autojump_clock: Any
+) -> None:
     house = open_house()
     stream = house.read(house.hub())
     await quiet(stream)
@@ -192,7 +202,7 @@ async def test_an_account_that_becomes_stale_is_shown_without_a_tick(open_house:
         stale |= {one["login"] for one in rows if one["quality"] == "stale"}
 
 
-async def test_a_reader_too_far_behind_is_let_go(open_house: Make) -> None:
+async def test_a_reader_too_far_behind_is_let_go(open_house: Make, autojump_clock: Any) -> None:
     house = open_house()
     hub = house.hub()
     slow, quick = house.read(hub), house.read(hub)
@@ -205,7 +215,7 @@ async def test_a_reader_too_far_behind_is_let_go(open_house: Make) -> None:
     assert names[-1] == "behind"
 
 
-async def test_a_stream_says_that_the_program_stops(open_house: Make) -> None:
+async def test_a_stream_says_that_the_program_stops(open_house: Make, autojump_clock: Any) -> None:
     house = open_house()
     stream = house.read(house.hub())
     await quiet(stream)
@@ -213,7 +223,7 @@ async def test_a_stream_says_that_the_program_stops(open_house: Make) -> None:
     assert [frame.name async for frame in stream][-1] == "stopping"
 
 
-async def test_a_stream_ends_with_its_token(open_house: Make) -> None:
+async def test_a_stream_ends_with_its_token(open_house: Make, autojump_clock: Any) -> None:
     house = open_house()
     began_s = trio.current_time()
     names = [frame.name async for frame in house.read(house.hub(), left_s=5)]
@@ -222,7 +232,9 @@ async def test_a_stream_ends_with_its_token(open_house: Make) -> None:
     assert trio.current_time() - began_s < 10
 
 
-async def test_a_subject_has_a_number_of_streams_and_no_more(open_house: Make) -> None:
+async def test_a_subject_has_a_number_of_streams_and_no_more(
+    open_house: Make, autojump_clock: Any
+) -> None:
     house = open_house()
     hubs = [house.hub() for _ in range(5)]
     assert house.hubs.enter("ann", house.desk.keys()) is None
@@ -231,7 +243,7 @@ async def test_a_subject_has_a_number_of_streams_and_no_more(open_house: Make) -
     assert house.hubs.enter("ann", house.desk.keys()) is hubs[0]
 
 
-async def test_the_last_reader_ends_the_hub(open_house: Make) -> None:
+async def test_the_last_reader_ends_the_hub(open_house: Make, autojump_clock: Any) -> None:
     house = open_house()
     hub = house.hub()
     assert house.desk.tap.listeners == 1
