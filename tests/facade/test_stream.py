@@ -43,7 +43,7 @@ class House:
 
 @pytest.fixture
 async def open_house() -> AsyncIterator[Callable[..., House]]:
-    """Makes houses; ends their streams, on a clock that jumps."""
+    """Makes houses; ends their streams."""
     made: list[House] = []
 
     def make(logins: tuple[int, ...] = (1001, 1002)) -> House:
@@ -196,7 +196,7 @@ async def test_an_account_that_becomes_stale_is_shown_without_a_tick(
     stream = house.read(house.hub())
     await quiet(stream)
     house.desk.age_ms = 61_000
-    stale = set()
+    stale: set[int] = set()
     while stale != {1001, 1002}:
         rows = json.loads((await take(stream, "snapshots")).body)
         stale |= {one["login"] for one in rows if one["quality"] == "stale"}
