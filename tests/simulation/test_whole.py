@@ -27,12 +27,12 @@ def test_a_world_without_faults_ends_so_too() -> None:
 
 
 def test_the_worlds_are_troubled_indeed() -> None:
-    seen = tallied(run_world(7).world)
-    assert seen["crashes"] >= 2
-    assert seen["faults"] >= 15
-    assert seen["links"] >= 15
-    assert seen["GuardBreach"] >= 2
-    assert seen["CloseSettled"] >= 5
+    seen = tallied(run_world(5).world)
+    assert seen["crashes"] >= 1
+    assert seen["faults"] >= 10
+    assert seen["links"] >= 10
+    assert seen["GuardBreach"] >= 1
+    assert seen["CloseSettled"] >= 1
     assert seen["DayReset"] == len(LOGINS)
     assert seen["drifts"] == len(KINDS)
     assert seen["looks"] >= 2_000
