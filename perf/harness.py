@@ -22,7 +22,7 @@ from perf.chart import chart_svg
 
 HERE = Path(__file__).parent
 OUT = HERE.parent / "out" / "perf"
-SECTIONS = ("kernel", "replay", "files", "step", "internal", "live", "storm", "restart")
+SECTIONS = ("kernel", "replay", "files", "step", "internal", "http", "live", "storm", "restart")
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,34 @@ def internal_figures(quick: bool) -> Iterator[Figure]:
             for share in ("p50", "p99"):
                 late = tuple(turn["events"][f"{share}_ms"] for turn in turns)
                 yield Figure(f"internal_event_{share}", "ms", late, "published to read")
+
+
+def http_figures(quick: bool) -> Iterator[Figure]:
+    """The API against the design it replaces, against bare FastAPI, and its weight on guards."""
+    found = _run("perf.bench_http", *(("--repeats", "2") if quick else ()))
+    for route in found["asgi"][0]:
+        name = "http_" + route.strip("/").replace("/", "_")
+        turns = [turn[route] for turn in found["asgi"]]
+        for kind in ("quiet", "moving", "hit", "miss"):
+            yield Figure(f"{name}_{kind}", "us", tuple(turn[kind] for turn in turns))
+        for kind in ("quiet", "moving"):
+            ratios = tuple(turn[kind] / turn["hit"] for turn in turns)
+            yield Figure(f"{name}_{kind}_over_hit", "ratio", ratios)
+        loads = [turn[route] for turn in found["sockets"]]
+        for server in ("ours", "fastapi", "nursery"):
+            pace = tuple(load[server]["per_second"] for load in loads)
+            yield Figure(f"{name}_{server}", "requests/s", pace)
+            late = tuple(load[server]["p99_ms"] for load in loads)
+            yield Figure(f"{name}_{server}_p99", "ms", late)
+        ratios = tuple(load["ours"]["per_second"] / load["fastapi"]["per_second"] for load in loads)
+        yield Figure(f"{name}_over_fastapi", "ratio", ratios)
+    for load in ("idle", "apart", "admitted", "full"):
+        late = tuple(turn[load]["p99_ms"] for turn in found["guards"])
+        yield Figure(f"http_guard_{load}_p99", "ms", late)
+        if load != "idle":
+            idle = tuple(turn["idle"]["p99_ms"] for turn in found["guards"])
+            ratios = tuple(a / b for a, b in zip(late, idle, strict=True))
+            yield Figure(f"http_guard_{load}_over_idle", "ratio", ratios)
 
 
 def live_figures(quick: bool) -> Iterator[Figure]:
@@ -272,6 +300,7 @@ def main(arguments: list[str] | None = None) -> int:
         files_figures,
         step_figures,
         internal_figures,
+        http_figures,
         live_figures,
         storm_figures,
         restart_figures,
