@@ -170,7 +170,10 @@ class Terminal:
         """Does what it is told until the engine hangs up."""
         while chunk := await self.stream.receive_some(65_536):
             now_ns = time.perf_counter_ns()
-            told = [e.command for e in self.side.receive(chunk) if isinstance(e, Commanded)]
+            events = self.side.receive(chunk)
+            told = [event.command for event in events if isinstance(event, Commanded)]
+            if len(told) < len(events):
+                raise SystemExit(f"terminal {self.number} was put out: {events}")
             if told:
                 async with self.turn:  # frames are numbered in the order they go out
                     said = b"".join(self.obey(command, now_ns) for command in told)
