@@ -3,7 +3,7 @@
 Nothing here knows Trio: it runs in the engine's nursery, or under any ASGI server.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 
 import structlog
@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from engine.desk import Desk
@@ -37,6 +38,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+_RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 DOCS_CSP = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
 _PLAIN = b"""<!doctype html><meta charset="utf-8"><title>Tidegate</title>
 <p>Tidegate guards. <a href="/docs">The API, in words</a>, <a href="/openapi.json">for programs</a>.
@@ -78,13 +80,16 @@ class Api:
 
         return Route(route.path, self._endpoint("GET", route.path, shown, always=True))
 
+    def answering(self, one: Operation) -> Callable[[Request], Awaitable[Response]]:
+        """What answers a request of this operation: it never raises."""
+        return self._endpoint(one.method, one.path, one.handler, always=one.always)
+
     def _route(self, one: Operation) -> Route:
-        endpoint = self._endpoint(one.method, one.path, one.handler, always=one.always)
-        return Route(one.path, endpoint, methods=[one.method])
+        return Route(one.path, self.answering(one), methods=[one.method])
 
     def _endpoint(
         self, method: str, path: str, handler: Handler, *, always: bool = False
-    ) -> Callable[[Request], object]:
+    ) -> Callable[[Request], Awaitable[Response]]:
         metrics = self.parts.metrics
         reads_body = method in ("POST", "PUT", "DELETE")
 
@@ -93,8 +98,8 @@ class Api:
             response = await self._answered(request, path, handler, reads_body, always)
             if self._hsts is not None:
                 response.headers["Strict-Transport-Security"] = self._hsts
-            for name, value in HEADERS.items():
-                response.headers.setdefault(name, value)
+            said = {name for name, _ in response.raw_headers}
+            response.raw_headers += [one for one in _RAW_HEADERS if one[0] not in said]
             if response.status_code == 429:
                 metrics.count("ratelimit_block")
             metrics.request(path, response.status_code, perf_counter() - started_s)
@@ -213,13 +218,36 @@ def make_app(desk: Desk, parts: Parts, pages: Sequence[Route] | None = None) -> 
     api = Api(desk, parts, OPERATIONS)
     if pages is None:
         pages = [*(Route(path, _plain) for path in PAGES), Route("/static/{path:path}", _no_file)]
-    app = Starlette(
+    app = _Routed(
         routes=[*api.routes(), *map(api.page, pages)],
         exception_handlers={HTTPException: _http_problem},
     )
     app.router.redirect_slashes = False
     app.state.api = api
+    app.straight = {
+        one.path: api.answering(one)
+        for one in OPERATIONS
+        if one.method == "GET" and "{" not in one.path
+    }
     return app
+
+
+class _Routed(Starlette):
+    """Reads whose path is no pattern are found at once, not by trying every route in turn."""
+
+    straight: dict[str, Callable[[Request], Awaitable[Response]]]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See the ASGI specification, 3.0."""
+        answering = None
+        if scope["type"] == "http" and scope["method"] == "GET" and not scope.get("root_path"):
+            answering = self.straight.get(scope["path"])
+        if answering is None:
+            await super().__call__(scope, receive, send)
+            return
+        scope["app"] = self
+        response = await answering(Request(scope, receive, send))
+        await response(scope, receive, send)
 
 
 async def _plain(request: Request) -> Response:

@@ -18,6 +18,7 @@ from engine.domain.snapshot import Snapshot
 from facade.access import AccountScope, Principal
 from facade.access_gate import Admitted, Gate
 from facade.access_sessions import Sessions
+from facade.answers_kept import KeptAnswers
 from facade.api_structs_accounts import Views
 from facade.approvals import Approvals
 from facade.audit import AuditRecorder
@@ -81,6 +82,7 @@ class Parts:
     on_kill: Callable[[str, str, int, str], None] = _nobody_told
     """(by, action, accounts, reason) of a kill switch."""
     options: Options = field(default_factory=Options)
+    kept: KeptAnswers = field(default_factory=KeptAnswers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +183,29 @@ def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = No
     return Response(encode(value), status, headers=made, media_type=JSON)
 
 
-def tagged(call: Call, etag: str, body: Callable[[], bytes]) -> Response:
-    """The body, or 304 where the caller has it already."""
+def tagged(
+    call: Call,
+    etag: str,
+    body: Callable[[], bytes],
+    snapshots: Sequence[Snapshot] | None = None,
+) -> Response:
+    """The body, or 304 where the caller has it already.
+
+    Args:
+        snapshots: all that it is made of, beside the query, the caller's name and the time; then
+            it is kept while they are the same.
+    """
     headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
     known = call.request.headers.get("if-none-match", "")
     if known and etag in (one.strip().removeprefix("W/") for one in known.split(",")):
         return Response(None, 304, headers=headers)
-    return Response(body(), headers=headers, media_type=JSON)
+    if snapshots is None:
+        return Response(body(), headers=headers, media_type=JSON)
+    scope = call.request.scope
+    asked = (call.who.subject, scope["path"], scope["query_string"])
+    second = call.parts.now_msc() // 1000
+    text = call.parts.kept.body(asked, second, snapshots, body)
+    return Response(text, headers=headers, media_type=JSON)
 
 
 async def body_of(request: Request, bytes_max: int) -> bytes:

@@ -83,6 +83,8 @@ class Metrics:
             buckets=REQUEST_SECONDS,
             registry=self.registry,
         )
+        self._of_requests: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        """Found by name once: that costs more than to count."""
         self._labels: dict[str, set[str]] = {}
         self._sources: list[tuple[str, Callable[[], Mapping[str, int]], dict[str, int]]] = []
         self._refused_known: dict[str, int] = {}
@@ -113,9 +115,14 @@ class Metrics:
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """One HTTP request; `route` is the pattern, never the path asked for."""
-        known = self._bounded("http_requests", route)
-        self._requests.labels(known, str(status)).inc()
-        self._durations.labels(known).observe(seconds)
+        of = self._of_requests.get((route, status))
+        if of is None:
+            known = self._bounded("http_requests", route)
+            of = (self._requests.labels(known, str(status)), self._durations.labels(known))
+            if known == route:
+                self._of_requests[route, status] = of
+        of[0].inc()
+        of[1].observe(seconds)
 
     def watch(self, name: str, read: Callable[[], Mapping[str, int]]) -> None:
         """Counts at each scrape what somebody else counts: by label, from 0, only ever rising."""

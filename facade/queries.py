@@ -119,7 +119,7 @@ async def reconciliation_status(call: Call) -> Response:
             )
         )
 
-    return tagged(call, etag_of(call, snapshots, "reconciliation"), body)
+    return tagged(call, etag_of(call, snapshots, "reconciliation"), body, snapshots)
 
 
 async def positions_open(call: Call) -> Response:
@@ -155,7 +155,7 @@ async def positions_open(call: Call) -> Response:
             )
         )
 
-    return tagged(call, etag_of(call, snapshots, "positions", query.symbol), body)
+    return tagged(call, etag_of(call, snapshots, "positions", query.symbol), body, snapshots)
 
 
 def _position(one: Snapshot, position: PositionView) -> OpenPosition:
@@ -234,7 +234,7 @@ async def guards_status(call: Call) -> Response:
             )
         )
 
-    return tagged(call, etag_of(call, snapshots, "guards"), body)
+    return tagged(call, etag_of(call, snapshots, "guards"), body, snapshots)
 
 
 def _drawdown(
