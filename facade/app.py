@@ -147,7 +147,9 @@ class Api:
 
     def asked(self, connection: HTTPConnection, method: str, path: str) -> Asked:
         """The request as access sees it."""
-        headers = connection.headers
+        # One pass over the headers instead of one for each; of several alike the first counts.
+        raw = reversed(connection.headers.raw)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
         client = connection.client
         address = "" if client is None else client.host
         if self.parts.options.behind_proxy:

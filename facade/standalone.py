@@ -8,6 +8,7 @@ To command for the API's users it must show the token of `[internal] token_file`
 would only be another program of the shell's user, so it does not start.
 """
 
+import gc
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
@@ -98,6 +99,7 @@ class Standalone:
         await receive()
         try:
             async with open_app(self._settings()) as self._app:
+                gc.freeze()  # what is there by now stays: no collection looks at it again
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
         except UserError as error:
