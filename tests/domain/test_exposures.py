@@ -15,8 +15,8 @@ from engine.domain.margin import margin_minor
 from engine.domain.outcomes import Outcome, RuleFound, View, Wakes
 from engine.domain.positions import Position
 from engine.domain.quotes import Quote
-from engine.domain.valuing import equity_minor
 from engine.domain.valuation import Market, Quotes, market_of
+from engine.domain.valuing import equity_minor
 from tests.domain.accounts import (
     MAJORS,
     START_MSC,

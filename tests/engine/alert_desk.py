@@ -17,6 +17,7 @@ from engine.domain.live_views import CloseView, LinkView, LiveView, Reconciliati
 from engine.domain.marks import opening_marks
 from engine.domain.records import Record
 from engine.domain.snapshot import Snapshot, snapshot_of
+from engine.equity_history import Bucket
 from engine.tap import Listener, Tap
 from tests.domain.accounts import START_MSC, Life, buy, unopened
 
@@ -148,6 +149,11 @@ class AlertDesk:
     async def command(self, key: AccountKey, command: Command) -> Taken | Refused:
         self.asked.append(command)
         return self.answer
+
+    async def equity(
+        self, key: AccountKey, bucket_s: int, from_msc: int, to_msc: int
+    ) -> Sequence[Bucket]:
+        return ()
 
     async def ask_report(self, key: AccountKey) -> bool:
         return True
