@@ -88,6 +88,8 @@ class Intake:
             await self._take(quotes)
         finally:
             self._turn.release()
+        # Whoever was woken has its turn before the next frame: until then it is told every tick.
+        await trio.lowlevel.checkpoint()
 
     async def _take(self, quotes: Sequence[LinkQuote]) -> None:
         now_msc = self._last_msc = max(self._last_msc, self._clock.wall_msc())
