@@ -28,6 +28,7 @@ TEST = (ROOT / "requirements" / "test.txt").read_text(encoding="utf-8")
 NOT_IMPORTED = {
     "tzdata": "zoneinfo reads it",
     "build": "`python -m build` in .ci/run",
+    "asyncpg": "sqlalchemy drives Postgres by it, in perf",
     "pandas": "pyarrow makes its frames",
     "mypy": "`make check`",
     "ruff": "`make check`",

@@ -166,7 +166,7 @@ BUGS = (
         "    self._take(before, state, records, taken)\n"
         "    if hands is not None and records:\n"
         "        hands.tap.publish(self.key, records)\n",
-        1,
+        2,
         "not durable",
     ),
     Bug(
@@ -182,7 +182,7 @@ BUGS = (
         driving.chase,
         "may = again and ",
         "may = False and again and ",
-        20,
+        15,
         "its strategy holds",
     ),
     Bug(

@@ -209,7 +209,7 @@ async def test_no_secret_reaches_a_log_a_repr_or_an_exception(
     shown: list[str] = []
     replies = [
         said({"message_id": 1}), refused(401, "canary-path"), Response(307, b""),
-        Response(200, after_s=1.0),
+        Response(200, after_s=3.0),
     ]  # fmt: skip
 
     def answer(request: Request) -> Response:
@@ -227,7 +227,7 @@ async def test_no_secret_reaches_a_log_a_repr_or_an_exception(
         hook = WebhookChannel(
             f"{url}/canary-path", HOOK_SECRET, hosts=(), loopback_hosts=here, wall_msc=lambda: 0
         )
-        hook.attempt_s = 0.1
+        hook.attempt_s = 1.0
         account = MailServer("127.0.0.1", sink.port, Security.NONE, "desk", PASSWORD)
         mail = MailChannel(account, "a@b.example", ["c@d.example"])
         channels: list[Channel] = [telegram, telegram, hook, hook, TelegramChannel(gone, 1), mail]
