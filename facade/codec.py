@@ -19,7 +19,7 @@ KEPT_RECORDS = 4096
 _encoder = msgspec.json.Encoder()
 _PLACE = re.compile(r"(?s)(.*?)(?: - at `(?:key in )?\$\.?([^`]*)`)?")
 _FIELD = re.compile(r"(?:unknown field|missing required field) `([^`]*)`")
-_records: OrderedDict[tuple[str, int, int], bytes] = OrderedDict()
+_records: OrderedDict[tuple[str, int, int], tuple[Record, bytes]] = OrderedDict()
 
 
 def encode(value: object) -> bytes:
@@ -47,14 +47,15 @@ def _time_text(time_msc: int) -> str:
 def encode_record(record: Record) -> bytes:
     """A record as in an events file, and `time` by RFC 3339; encoded once for all readers."""
     name = (record.server, record.login, record.seq)
-    found = _records.get(name)
-    if found is None:
-        text = time_text(record.time_msc)
-        found = _encoder.encode(record)[:-1] + f',"time":"{text}"}}'.encode()
-        _records[name] = found
-        if len(_records) > KEPT_RECORDS:
-            _records.popitem(last=False)
-    return found
+    # Another journal has another record of the same number: the number alone says too little.
+    kept = _records.get(name)
+    if kept is not None and kept[0] == record:
+        return kept[1]
+    body = _encoder.encode(record)[:-1] + f',"time":"{time_text(record.time_msc)}"}}'.encode()
+    _records[name] = (record, body)
+    if len(_records) > KEPT_RECORDS:
+        _records.popitem(last=False)
+    return body
 
 
 def decode_body(body: bytes, shape: type[T]) -> T:
