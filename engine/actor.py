@@ -288,10 +288,12 @@ class Actor:
         event, quotes = told.event, _quotes(told.event)
         assert not isinstance(event, DealReported), "a deal is told among ticks"
         if self._hands is not None and isinstance(event, _Valued):
-            # Told before a position came whose symbol it lacks.
-            lacking = [symbol for symbol in self.seat.needs if symbol not in quotes]
+            # Told before a position came whose symbol it lacks. And an account without a place is
+            # not told of every tick: it looks at the quotes of now.
+            needs, is_placed = self.seat.needs, self.seat.slot is not None
+            lacking = [s for s in needs if s not in quotes] if is_placed else needs
             if lacking:
-                quotes = {**self.seat.quotes(lacking), **quotes}
+                quotes = {**quotes, **self.seat.quotes(lacking)}
                 told.event = event = replace(event, quotes=quotes)
         if self.sentry.passes(told, quotes):
             return []
@@ -421,9 +423,10 @@ class Actor:
                 self.kept_trackers = state.marks.trackers
             if records:
                 self._decided(hands, by_tick=isinstance(taken, QuoteMarked))
-            for effect in done.effects:
-                if isinstance(effect, SendCommand):
-                    hands.terminals.command(self.key, effect.command)
+            commands = [e.command for e in done.effects if isinstance(e, SendCommand)]
+            if commands:
+                hands.terminals.commands(self.key, commands)
+                for _ in commands:
                     hands.meter.observe("decision_to_wire", self._since_s(self._decided_ns))
         return todo
 
@@ -448,6 +451,9 @@ class Actor:
         """The one place where the state of a running account changes."""
         self.state = state
         self.version += 1
+        if self._hands is not None and state.known and self.seat.slot is None:
+            # By what its link said: from here on it is told of every tick, also while it waits.
+            self.seat.admit()
         is_marked = self._hands is not None or isinstance(taken, _MARKED)
         self.sentry.stepped(before, state, is_marked=is_marked)
         if state.positions is not before.positions:

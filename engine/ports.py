@@ -126,8 +126,8 @@ class Outbox(Protocol):
 class Terminals(Protocol):
     """Takes what live accounts have for their terminals. Nothing here waits or raises."""
 
-    def command(self, key: AccountKey, command: Command) -> None:
-        """Writes a command of a close that is durable. Whether it arrived, evidence tells."""
+    def commands(self, key: AccountKey, commands: Sequence[Command]) -> None:
+        """Writes commands of closes that are durable. Whether they arrived, evidence tells."""
 
     def ask_report(self, key: AccountKey) -> bool:
         """Asks for a full report; False: there is no link."""

@@ -1,5 +1,6 @@
 """What live accounts have for their terminals, as the link takes it."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from engine.clock import Clock
@@ -11,8 +12,8 @@ from engine.link import Action, Handed, TerminalCommand
 class LinkPort(Protocol):
     """The sending side of a link to many terminals; `adapters.mt5.gateway.Gateway` is one."""
 
-    def send_nowait(self, key: AccountKey, command: TerminalCommand) -> Handed:
-        """Puts the command on its way. Never waits."""
+    def send_nowait(self, key: AccountKey, *commands: TerminalCommand) -> Handed:
+        """Sends them, in order, until one finds no room: what became of that one. Never waits."""
 
     def is_linked(self, key: AccountKey) -> bool:
         """Whether a command would go out now."""
@@ -25,26 +26,11 @@ class LinkTerminals:
         self._link = link
         self._clock = clock
         self.unsent = 0
-        """Commands that found no link or no room; their closes find out by evidence."""
+        """Times that commands found no link or no room; their closes find out by evidence."""
 
-    def command(self, key: AccountKey, command: Command) -> None:
-        """See `Terminals.command`."""
-        action = Action(command.action)
-        cancels = action is Action.CANCEL
-        handed = self._link.send_nowait(
-            key,
-            TerminalCommand(
-                action=action,
-                intent_id=command.command_id,
-                ttl_ms=command.ttl_ms,
-                position=None if cancels else command.position_id,
-                position_by=command.position_by,
-                order=command.position_id if cancels else None,
-                symbol=command.symbol,
-                volume=None if cancels or command.is_whole else command.volume_lots,
-                deviation=command.deviation_points,
-            ),
-        )
+    def commands(self, key: AccountKey, commands: Sequence[Command]) -> None:
+        """See `Terminals.commands`."""
+        handed = self._link.send_nowait(key, *(_told(command) for command in commands))
         if handed is not Handed.HANDED:
             self.unsent += 1
 
@@ -62,3 +48,19 @@ class LinkTerminals:
     def set_floor(self, key: AccountKey, floor: float) -> None:
         """See `Terminals.set_floor`."""
         self._link.send_nowait(key, TerminalCommand(action=Action.SET, floor=floor))
+
+
+def _told(command: Command) -> TerminalCommand:
+    action = Action(command.action)
+    cancels = action is Action.CANCEL
+    return TerminalCommand(
+        action=action,
+        intent_id=command.command_id,
+        ttl_ms=command.ttl_ms,
+        position=None if cancels else command.position_id,
+        position_by=command.position_by,
+        order=command.position_id if cancels else None,
+        symbol=command.symbol,
+        volume=None if cancels or command.is_whole else command.volume_lots,
+        deviation=command.deviation_points,
+    )

@@ -7,6 +7,7 @@ import structlog
 import trio
 
 from engine.domain.ids import AccountKey
+from engine.garbage import collect_seldom
 from facade import systemd
 from facade.http_setup import serve_floor
 from facade.internal_setup import internal_socket_of
@@ -33,6 +34,7 @@ async def serve(
         watchdog = Watchdog()
         await nursery.start(watchdog.run)
         async with open_floor(settings, on_crash=_given_up) as floor:
+            collect_seldom()
             health = floor.engine.health()
             log.info(
                 "guarding",

@@ -8,7 +8,6 @@ To command for the API's users it must show the token of `[internal] token_file`
 would only be another program of the shell's user, so it does not start.
 """
 
-import gc
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
@@ -20,6 +19,7 @@ from starlette.applications import Starlette
 
 from engine.client.mirror import Mirror
 from engine.errors import OutsideError, UserError
+from engine.garbage import collect_seldom
 from facade.api_parts import parts_of
 from facade.app import make_app
 from facade.internal_setup import TOKEN_VARIABLE
@@ -99,7 +99,7 @@ class Standalone:
         await receive()
         try:
             async with open_app(self._settings()) as self._app:
-                gc.freeze()  # what is there by now stays: no collection looks at it again
+                collect_seldom()
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
         except UserError as error:

@@ -53,11 +53,11 @@ class _Link:
     def __init__(self) -> None:
         self.gateway: Gateway | None = None
 
-    def send_nowait(self, key: AccountKey, command: TerminalCommand) -> Handed:
+    def send_nowait(self, key: AccountKey, *commands: TerminalCommand) -> Handed:
         """See `LinkPort.send_nowait`."""
         if self.gateway is None:
             return Handed.NOT_LINKED
-        return self.gateway.send_nowait(key, command)
+        return self.gateway.send_nowait(key, *commands)
 
     def is_linked(self, key: AccountKey) -> bool:
         """See `LinkPort.is_linked`."""

@@ -7,7 +7,6 @@ the commit of the intents (`--journal memory`: none), the close frame's TLS back
 
 import argparse
 import cProfile
-import gc
 import json
 import os
 import resource
@@ -32,6 +31,7 @@ from engine.clock import SteadyClock, SystemClock
 from engine.domain.beliefs import Terms
 from engine.domain.close_orders import Terms as CloseTerms
 from engine.domain.ids import AccountKey
+from engine.garbage import collect_seldom
 from engine.link import Handed, TerminalCommand
 from engine.live_engine import LiveAccount, LiveEngine
 from engine.marking.warming import warm_up
@@ -57,11 +57,11 @@ class Unlinked:
 
     gateway: Gateway | None = None
 
-    def send_nowait(self, key: AccountKey, command: TerminalCommand) -> Handed:
+    def send_nowait(self, key: AccountKey, *commands: TerminalCommand) -> Handed:
         """See `LinkPort.send_nowait`."""
         if self.gateway is None:
             return Handed.NOT_LINKED
-        return self.gateway.send_nowait(key, command)
+        return self.gateway.send_nowait(key, *commands)
 
     def is_linked(self, key: AccountKey) -> bool:
         """See `LinkPort.is_linked`."""
@@ -210,8 +210,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
             terminals = Terminals(child)
             linked = await terminals.hear()
             await floor.until_sound(count)
-            gc.collect()
-            gc.freeze()
+            collect_seldom()
             found: dict[str, Any] = {"accounts": count, "linking_s": linked["linking_s"]}
             if options.storm:
                 found["storm"] = await terminals.do("storm")

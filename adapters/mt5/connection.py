@@ -4,8 +4,8 @@ Two tasks: one reads and hands on, and waits with that as long as the sink waits
 is queued, with a deadline. Whatever ends the link ends in one place, `_part`.
 """
 
-import ssl
 from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -25,6 +25,7 @@ from adapters.mt5.tellings import (
     ReportNeeded,
     ResultTold,
 )
+from adapters.mt5.tls import TlsChannel
 from engine.clock import Clock
 from engine.domain.ids import AccountKey
 from engine.errors import UserError
@@ -32,7 +33,6 @@ from engine.link import Action, Handed, Receipt, TerminalCommand, TerminalFacts
 from engine.ports import LinkSink
 from engine.secret import Secret
 
-READ_BYTES = 65_536
 LINGER_BYTES = 1 << 20
 ASKS_KEPT = 64
 
@@ -83,7 +83,7 @@ class Connection:
     def __init__(
         self,
         house: House,
-        stream: trio.SSLStream[trio.SocketStream],
+        stream: TlsChannel,
         address: str,
         side: EngineSide,
     ) -> None:
@@ -107,7 +107,6 @@ class Connection:
         self._settings = house.settings
         self._stream = stream
         self._outgoing = bytearray()
-        self._sending_bytes = 0
         self._queued = trio.Event()
         self._room = trio.lowlevel.ParkingLot()
         self._reading = trio.CancelScope()
@@ -145,7 +144,7 @@ class Connection:
         finally:
             with trio.CancelScope(shield=True) as scope:
                 scope.cancel()
-                await trio.aclose_forcefully(self._stream)
+                await self._stream.aclose()
 
     async def _shake_hands(self) -> bool:
         """Whether it proved its key."""
@@ -157,7 +156,7 @@ class Connection:
         self._is_secure = True
         while True:
             try:
-                chunk = bytes(await self._stream.receive_some(READ_BYTES))
+                chunk = await self._stream.receive()
                 now_ns = self._house.clock.monotonic_ns()
                 said = self.side.receive(chunk, now_ns) if chunk else self.side.receive_end()
                 for event in said:
@@ -229,7 +228,7 @@ class Connection:
             patience_s = self._settings.lost_s if self.is_stale else self.silence_s
             with trio.move_on_at(heard_s + patience_s) as scope:
                 try:
-                    chunk = await self._stream.receive_some(READ_BYTES)
+                    chunk = await self._stream.receive()
                 except Broken:
                     self._end("broken")
                     return
@@ -240,25 +239,8 @@ class Connection:
                 self.is_stale = True
                 house.went_stale(self)
                 continue
-            if chunk:
-                chunk = bytes(chunk) + self._rest()
             if await self._take(chunk):
                 heard_s = trio.current_time()
-
-    def _rest(self) -> bytes:
-        """What has come besides, without a wait.
-
-        A terminal's frame is a TLS record, `receive_some` gives one, and each costs a round of all
-        tasks: at two hundred frames a second a loop that is busy would fall behind for good. Trio
-        has no call for this, hence the private name; without it all is only slower.
-        """
-        tls = getattr(self._stream, "_ssl_object", None)
-        rest = bytearray()
-        if tls is not None:
-            with suppress(ssl.SSLError):  # no more for now; an end or a fault comes again
-                while len(rest) < READ_BYTES and (record := tls.read(READ_BYTES)):
-                    rest += record
-        return bytes(rest)
 
     @property
     def silence_s(self) -> float:
@@ -278,9 +260,10 @@ class Connection:
                 self._linked_ns,
             )
         )
+        self._flush()
         return parse.terminal_facts(hello, self.side.epoch, resumed=resume_from > 1)
 
-    async def _take(self, chunk: bytes | bytearray) -> bool:
+    async def _take(self, chunk: bytes) -> bool:
         """Hands on what the chunk says; whether it held a whole frame."""
         frames_before = self.side.frames
         now_ns = self._house.clock.monotonic_ns()
@@ -289,9 +272,10 @@ class Connection:
         if whole and self.is_stale:
             self.is_stale = False
             self._house.heard(self)
-        for event in said:
+        for event in _together(said):
             await self._hand_on(event)
         self._acknowledge()
+        self._flush()
         return whole
 
     async def _hand_on(self, event: object) -> None:
@@ -347,6 +331,7 @@ class Connection:
             self.side.sign(n)
             self._house.signed(self)
             self._acknowledge()
+            self._flush()
 
         return Receipt(sign)
 
@@ -356,19 +341,25 @@ class Connection:
 
     # Writing
 
-    def hand(self, command: TerminalCommand, *, force: bool = False) -> Handed:
-        """Queues a command, if there is room or `force` says so. Never waits."""
+    def hand(self, *commands: TerminalCommand, force: bool = False) -> Handed:
+        """Sends commands, if there is room or `force` says so. Never waits.
+
+        What became of the first that was not handed, or of all; after such a one none is.
+        """
         if self.side.stage is not Stage.LINKED:
             return Handed.NOT_LINKED
-        waiting = len(self._outgoing) + self._sending_bytes
-        if waiting >= self._settings.outgoing_bytes and not force:
-            return Handed.NO_ROOM
-        if command.action is Action.REPORT:
-            self._ask(self._house.clock.monotonic_ns())
-            return Handed.HANDED
-        if command.action is Action.SET and command.heartbeat_ms is not None:
-            self.heartbeat_s = command.heartbeat_ms / 1000.0
-        self._queue(self.side.send_command(command))
+        for command in commands:
+            waiting = len(self._outgoing) + self._stream.unsent_bytes
+            if waiting >= self._settings.outgoing_bytes and not force:
+                self._flush()
+                return Handed.NO_ROOM
+            if command.action is Action.REPORT:
+                self._ask(self._house.clock.monotonic_ns())
+                continue
+            if command.action is Action.SET and command.heartbeat_ms is not None:
+                self.heartbeat_s = command.heartbeat_ms / 1000.0
+            self._queue(self.side.send_command(command))
+        self._flush()
         return Handed.HANDED
 
     async def wait_for_room(self) -> None:
@@ -381,6 +372,7 @@ class Connection:
         """Says so, then closes. Never waits; `gone` is set when the sink knows."""
         if self.side.stage is not Stage.CLOSED:
             self._queue(self.side.send_error(code, message, to))
+            self._flush()
             self._last_word = True
         self._end(cause or code.value)
 
@@ -389,18 +381,30 @@ class Connection:
         self._reading.cancel()
 
     def _queue(self, frame: bytes) -> None:
-        if frame:
-            self._outgoing += frame
-            self._queued.set()
+        """Puts a frame behind those that wait; `_flush` is to follow."""
+        self._outgoing += frame
+
+    def _flush(self) -> None:
+        """Writes what is queued as far as it goes without a wait; the writer does the rest."""
+        if not self._outgoing:
+            return
+        if not self._stream.unsent_bytes:
+            sending, self._outgoing = self._outgoing, bytearray()
+            try:
+                if self._stream.send_nowait(sending):
+                    return
+            except Broken:
+                self._end("broken")
+                return
+        self._queued.set()
 
     async def _write_out(self) -> None:
         """Writes what is queued until the link has ended and all is out."""
         while True:
             await self._queued.wait()
             self._queued = trio.Event()
-            while self._outgoing:
+            while self._outgoing or self._stream.unsent_bytes:
                 sending, self._outgoing = self._outgoing, bytearray()
-                self._sending_bytes = len(sending)
                 try:
                     with trio.move_on_after(self._settings.write_s) as scope:
                         await self._stream.send_all(sending)
@@ -412,7 +416,6 @@ class Connection:
                     self._last_word = False
                     self._end("write_deadline")
                     return
-                self._sending_bytes = 0
                 self._room.unpark_all()
             if self._cause is not None:
                 return
@@ -431,17 +434,28 @@ class Connection:
         if not self._last_word:
             return
         self._last_word = False
-        transport = self._stream.transport_stream  # `unwrap` takes it away from the TLS stream
-        try:
-            with trio.move_on_after(self._settings.linger_s), suppress(*Broken):
-                with suppress(*Broken):
-                    await self._stream.unwrap()
-                await transport.send_eof()
-                discarded = 0
-                while discarded < LINGER_BYTES:
-                    chunk = await transport.receive_some(READ_BYTES)
-                    if not chunk:
-                        break
-                    discarded += len(chunk)
-        finally:
-            await trio.aclose_forcefully(transport)
+        with trio.move_on_after(self._settings.linger_s), suppress(*Broken):
+            await self._stream.hang_up(LINGER_BYTES)
+
+
+def _together(said: Sequence[object]) -> Iterator[object]:
+    """The same, quotes that came one behind the other as one.
+
+    To hand quotes on costs a round of all tasks. So the further behind a reader is, the more it
+    takes at once; frame by frame, a loop that is busy would fall behind for good.
+    """
+    quoted: Quoted | None = None
+    for event in said:
+        if not isinstance(event, Quoted):
+            if quoted is not None:
+                yield quoted
+            quoted = None
+            yield event
+        elif quoted is None or quoted.sent.gmt_offset_s != event.sent.gmt_offset_s:
+            if quoted is not None:
+                yield quoted
+            quoted = event
+        else:
+            quoted = Quoted(event.n, event.sent, [*quoted.quotes, *event.quotes])
+    if quoted is not None:
+        yield quoted

@@ -17,6 +17,7 @@ from adapters.mt5.door import Door, GatewaySettings, KeyRing, Refused, log
 from adapters.mt5.engine_side import EngineSide
 from adapters.mt5.leads import LeadChange, Leads
 from adapters.mt5.protocol import EndCode, Nonces
+from adapters.mt5.tls import TlsChannel
 from engine.clock import Clock
 from engine.domain.ids import AccountKey
 from engine.errors import UserError
@@ -133,7 +134,7 @@ class Gateway:
         if not self._door.enter(address):
             await trio.aclose_forcefully(stream)
             return
-        tls = trio.SSLStream(stream, context, server_side=True, https_compatible=True)
+        tls = TlsChannel(stream, context)
         side = EngineSide(self._nonces, self.settings.pace)
         connection = Connection(self, tls, address, side)
         try:
@@ -162,10 +163,10 @@ class Gateway:
 
     # For the engine
 
-    def send_nowait(self, key: AccountKey, command: TerminalCommand) -> Handed:
-        """Puts the command on its way to the account's terminal. Never waits."""
+    def send_nowait(self, key: AccountKey, *commands: TerminalCommand) -> Handed:
+        """Sends the commands to the account's terminal; see `Connection.hand`. Never waits."""
         link = self._links.get(key)
-        return link.hand(command) if link is not None else Handed.NOT_LINKED
+        return link.hand(*commands) if link is not None else Handed.NOT_LINKED
 
     async def send(self, key: AccountKey, command: TerminalCommand) -> Handed:
         """As `send_nowait`, but waits for room: at most as long as a slow terminal is borne."""

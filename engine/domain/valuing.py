@@ -47,8 +47,13 @@ def take_valuation(draft: Draft, quotes: Quotes) -> None:
 
 
 def decide(draft: Draft, quotes: Quotes, equity: int) -> None:
-    """Tests the guards, unless the evidence is in doubt, and closes what is due."""
-    if not draft.state.is_held_back and not is_absurd(draft.state, equity):
+    """Tests the guards, unless the evidence is in doubt, and closes what is due.
+
+    What was not tested for the broker's equity is tested once that agrees, with a tick or without.
+    """
+    if is_absurd(draft.state, equity):
+        draft.state = replace(draft.state, untested=True)
+    elif not draft.state.is_held_back:
         guarding.test_all(draft, quotes, equity)
     closing.close_what_is_due(draft)
 

@@ -219,8 +219,8 @@ class _Late:
 
     gateway: Gateway
 
-    def send_nowait(self, key: AccountKey, command: Any) -> Any:
-        return self.gateway.send_nowait(key, command)
+    def send_nowait(self, key: AccountKey, *commands: Any) -> Any:
+        return self.gateway.send_nowait(key, *commands)
 
     def is_linked(self, key: AccountKey) -> bool:
         return self.gateway.is_linked(key)

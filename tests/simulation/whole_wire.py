@@ -86,24 +86,34 @@ class Wire:
     def __init__(self, stream: Any, random: Random) -> None:
         self._stream = stream
         self._random = random
-        self.transport_stream = stream
+        self._unsent = bytearray()
+
+    @property
+    def unsent_bytes(self) -> int:
+        return len(self._unsent)
 
     async def do_handshake(self) -> None:
         await trio.lowlevel.checkpoint()
 
-    async def unwrap(self) -> tuple[Any, bytes]:
-        await trio.lowlevel.checkpoint()
-        return self._stream, b""
-
     async def send_all(self, chunk: bytes | bytearray) -> None:
+        sending, self._unsent = self._unsent + chunk, bytearray()
         await trio.sleep(self._random.random() * 0.02)
-        await self._stream.send_all(bytes(chunk))
+        await self._stream.send_all(bytes(sending))
+
+    def send_nowait(self, chunk: bytes | bytearray) -> bool:
+        self._unsent += chunk
+        return False
+
+    async def receive(self) -> bytes:
+        return bytes(await self._stream.receive_some())
+
+    async def hang_up(self, most_bytes: int) -> None:
+        await self._stream.send_eof()
+        while most_bytes > 0 and (chunk := await self._stream.receive_some()):
+            most_bytes -= len(chunk)
 
     async def receive_some(self, most: int) -> bytes:
         return bytes(await self._stream.receive_some(most))
-
-    async def send_eof(self) -> None:
-        await self._stream.send_eof()
 
     async def aclose(self) -> None:
         await self._stream.aclose()
