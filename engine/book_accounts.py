@@ -92,6 +92,7 @@ class AccountMaker:
                 margin_mode=keys.margin_mode,
                 mode=keys.mode,
                 operations=_operations(keys, spot / "operation"),
+                minimum_hold_s=ruleset.minimum_hold_s,
             ),
             balance_minor=money_minor(keys.balance, currency, spot / "balance"),
             credit_minor=money_minor(keys.credit, currency, spot / "credit"),

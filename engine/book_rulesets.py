@@ -37,6 +37,7 @@ class Ruleset:
             UserError: an unknown preset, a name given twice, a key that lacks another.
         """
         self.name = keys.name
+        self.minimum_hold_s = keys.minimum_hold_s
         self._read_calendar = read_calendar
         self._made: dict[tuple[str, float | None], tuple[AccountGuard, ...]] = {}
         own_reset = None if keys.reset is None else reset_of(keys.reset, spot / "reset")

@@ -226,6 +226,7 @@ class RulesetKeys(Keys, forbid_unknown_fields=True, kw_only=True):
     preset: str | None = None
     reset: ResetKeys | None = None
     """In place of the preset's resets, and for guards below that give none."""
+    minimum_hold_s: From0 = 0.0
     guard: list[AnyGuardKeys] = []
 
 

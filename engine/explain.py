@@ -5,7 +5,7 @@ every tick, in the order of the contract. So it finds an events file that was ch
 ticks that are not those of the events, and a kernel that was late.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,16 @@ from engine.book import Book
 from engine.domain.ids import AccountKey
 from engine.domain.records import (
     VERDICTS,
+    CloseIntended,
+    CloseWaits,
     Encoding,
+    GuardBreach,
     Record,
     Tick,
 )
 from engine.errors import UserError
 from engine.explain_inputs import Inputs
-from engine.explain_lines import explanation_lines
+from engine.explain_lines import close_lines, explanation_lines
 from engine.market_pieces import Found, Piece, market_pieces, pieces_of
 from engine.marking.ticks import TickStream
 from engine.opening import opening_state
@@ -53,6 +56,8 @@ class Explanation:
     inputs: Inputs | None
     ticks: int
     """Taken until the verdict was reached, or all."""
+    closes: tuple[CloseIntended | CloseWaits, ...] = ()
+    """What its guard asked to be closed from there on, as the events have it."""
 
     @property
     def agrees(self) -> bool:
@@ -63,6 +68,7 @@ class Explanation:
     def lines(self) -> list[str]:
         """The explanation in plain words and numbers."""
         found = explanation_lines(self.recomputed or self.record, self.inputs)
+        found += close_lines(self.closes)
         ticks = f"{self.ticks} tick{'' if self.ticks == 1 else 's'}"
         if self.recomputed is None:
             found.append(
@@ -91,6 +97,7 @@ class Explanation:
             "recomputed": msgspec.to_builtins(self.recomputed),
             "differences": msgspec.to_builtins(self.differences),
             "inputs": msgspec.to_builtins(self.inputs),
+            "closes": msgspec.to_builtins(self.closes),
             "ticks": self.ticks,
         }
 
@@ -107,7 +114,9 @@ def explain(
     Raises:
         UserError: the file has no such verdict or is no events file, or the book no such account.
     """
-    return explain_record(find_verdict(verdict_id, events), book, stream, progress)
+    record = find_verdict(verdict_id, events)
+    closes = closes_of(record, _closes_in(events))
+    return explain_record(record, book, stream, progress, closes)
 
 
 def explain_record(
@@ -115,8 +124,12 @@ def explain_record(
     book: Book,
     stream: TickStream,
     progress: Callable[[float], None] | None = None,
+    closes: tuple[CloseIntended | CloseWaits, ...] = (),
 ) -> Explanation:
     """A verdict that was published, recomputed.
+
+    Args:
+        closes: of the verdict, see `closes_of`.
 
     Raises:
         UserError: the book has no such account.
@@ -139,7 +152,7 @@ def explain_record(
         if progress is not None:
             progress(min(run.ticks / total, 1.0))
     differences = () if run.found is None else tuple(_differences(record, run.found))
-    return Explanation(record, run.found, differences, run.inputs, run.ticks)
+    return Explanation(record, run.found, differences, run.inputs, run.ticks, closes)
 
 
 def _recompute(run: Recomputation, piece: Piece) -> None:
@@ -181,6 +194,29 @@ def find_verdict(verdict_id: str, events: Path) -> VerdictRecord:
         if verdicts
         else "write them with tidegate replay --events FILE",
     )
+
+
+def closes_of(
+    verdict: VerdictRecord, records: Iterable[Record]
+) -> tuple[CloseIntended | CloseWaits, ...]:
+    """The closes that the verdict's guard asked for, and that waited, until it is breached anew."""
+    asked = f"guard:{verdict.guard}"
+    found: list[CloseIntended | CloseWaits] = []
+    for one in records:
+        if one.seq <= verdict.seq or (one.server, one.login) != (verdict.server, verdict.login):
+            continue
+        if isinstance(one, GuardBreach) and one.guard == verdict.guard:
+            break
+        if isinstance(one, CloseIntended | CloseWaits) and one.reason == asked:
+            found.append(one)
+    return tuple(found)
+
+
+def _closes_in(events: Path) -> Iterator[Record]:
+    with events.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if b'"type":"close_' in line or b'"type":"guard_breach"' in line:
+                yield _parsed(line, f"{events}, line {number}")
 
 
 def _parsed(line: bytes, place: str) -> Record:

@@ -1,11 +1,18 @@
 """An explanation in plain lines: the formula with its numbers, for a terminal or a mail."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from msgspec import UNSET
 
-from engine.domain.records import GuardBreach, GuardWarning, RuleBreach, RuleWarning
+from engine.domain.records import (
+    CloseIntended,
+    CloseWaits,
+    GuardBreach,
+    GuardWarning,
+    RuleBreach,
+    RuleWarning,
+)
 from engine.domain.units import currency_digits
 from engine.explain_inputs import Inputs, LimitInput, PositionInput, money
 
@@ -34,6 +41,18 @@ def explanation_lines(
     else:
         lines.append(_rule_line(record))
     return lines
+
+
+def close_lines(closes: Iterable[CloseIntended | CloseWaits]) -> Iterator[str]:
+    """What the verdict closed: the rules broken by that, and the rules it waited for."""
+    for one in closes:
+        what = f"position {one.position_id}"
+        if isinstance(one, CloseWaits):
+            until = "nobody knows when" if one.until_msc is None else utc(one.until_msc)
+            rules = ", ".join(one.yields_to)
+            yield f"{what} waits from {utc(one.time_msc)}: yields to {rules} until {until}"
+        elif one.sacrificed is not UNSET:
+            yield f"{what} closed at {utc(one.time_msc)}, sacrificed: {', '.join(one.sacrificed)}"
 
 
 def utc(time_msc: int) -> str:

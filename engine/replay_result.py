@@ -15,7 +15,7 @@ from engine.domain.account import AccountState
 from engine.domain.ids import AccountKey
 from engine.domain.records import Encoding, Record
 from engine.errors import UserError
-from engine.explain import Explanation, explain_record
+from engine.explain import Explanation, closes_of, explain_record
 from engine.marking.ticks import TickStream
 from engine.notebook import replay_html
 from engine.polling import compare_all
@@ -151,7 +151,8 @@ class Replay:
         """
         for record in self.verdict_records:
             if record.verdict_id == verdict_id:
-                return explain_record(record, self.book, self.stream)
+                closes = closes_of(record, self.records)
+                return explain_record(record, self.book, self.stream, closes=closes)
         raise UserError(
             f"there is no verdict {verdict_id!r}", help=f"there are {len(self.verdict_records)}"
         )
@@ -229,7 +230,8 @@ class Verdict:
 
     def explain(self) -> Explanation:
         """What it came from, recomputed tick by tick without the kernel."""
-        return explain_record(self.record, self.replay.book, self.replay.stream)
+        closes = closes_of(self.record, self.replay.records)
+        return explain_record(self.record, self.replay.book, self.replay.stream, closes=closes)
 
     def __repr__(self) -> str:
         return repr(self.record)

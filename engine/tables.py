@@ -179,6 +179,8 @@ def _records_table(records: Sequence[Record], kinds: Iterable[type]) -> Table:
             if isinstance(value, Tick):
                 for part in value.__struct_fields__:
                     values[f"tick_{part}"][row] = getattr(value, part)
+            elif isinstance(value, tuple):
+                values[name][row] = ", ".join(value)
             elif value is not msgspec.UNSET:
                 values[name][row] = value
     columns = {name: _nullable(schema[name], column) for name, column in values.items()}
@@ -206,7 +208,7 @@ def _kind(name: str, annotation: Any) -> Kind:
     if get_origin(annotation) in (Union, UnionType):
         absent = (type(None), msgspec.UnsetType)
         [annotation] = [part for part in get_args(annotation) if part not in absent]
-    return _KINDS[annotation]
+    return "text" if get_origin(annotation) is tuple else _KINDS[annotation]
 
 
 def _nullable(kind: Kind, values: list[Any]) -> Any:

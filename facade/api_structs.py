@@ -285,6 +285,10 @@ class TimelineItem(msgspec.Struct, frozen=True, kw_only=True):
     after_ms: int
     """Since the verdict."""
     position_id: int | None
+    sacrificed: tuple[str, ...] = ()
+    """Of a close that went: the weaker rules it broke."""
+    yields_to: tuple[str, ...] = ()
+    """Of a close that waits: the stronger rules that forbid it."""
 
 
 class VerdictAnswer(msgspec.Struct, frozen=True, kw_only=True):

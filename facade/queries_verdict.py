@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
+from msgspec.structs import replace
 from starlette.responses import Response
 
 from engine.domain.ids import AccountKey
@@ -11,6 +12,7 @@ from engine.domain.records import (
     AccountHalted,
     CloseIntended,
     CloseSettled,
+    CloseWaits,
     OrderCancelled,
     PositionClosed,
     Record,
@@ -24,7 +26,14 @@ from facade.problems import not_found
 FOLLOWING = 500
 """Records after the verdict that are looked at for what came of it."""
 _SIGNS = {"below": "<", "at_or_below": "<="}
-_CAME_OF_IT = (AccountHalted, CloseIntended, CloseSettled, OrderCancelled, PositionClosed)
+_CAME_OF_IT = (
+    AccountHalted,
+    CloseIntended,
+    CloseWaits,
+    CloseSettled,
+    OrderCancelled,
+    PositionClosed,
+)
 
 
 async def verdict(call: Call) -> Response:
@@ -92,7 +101,10 @@ async def _timeline(
         if isinstance(record, _CAME_OF_IT) and _is_of(record, guard, ours):
             kind = str(type(record).__struct_config__.tag)
             position = getattr(record, "position_id", None)
-            items.append(_item(kind, record.seq, record.time_msc, began_msc, position))
+            item = _item(kind, record.seq, record.time_msc, began_msc, position)
+            sacrificed = getattr(record, "sacrificed", None) or ()
+            yields_to = getattr(record, "yields_to", ())
+            items.append(replace(item, sacrificed=sacrificed, yields_to=yields_to))
     return tuple(items)
 
 

@@ -3,6 +3,7 @@
 from enum import Enum
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from engine.domain.guards import AccountGuard
 from engine.domain.ids import AccountKey
@@ -58,6 +59,9 @@ class AccountSpec(msgspec.Struct, frozen=True, kw_only=True):
     mode: Mode = Mode.ENFORCE
     operations: tuple[Operation, ...] = ()
     """Known in advance (a replay's book), by time; live ones are reported as deals."""
+    minimum_hold_s: float | UnsetType = UNSET
+    """A position closed sooner after its opening breaks a rule of the firm's. UNSET: of a journal
+    from before closes yielded to rules, and nothing of `yielding` is looked at."""
 
     @property
     def digits(self) -> int:
@@ -109,6 +113,17 @@ class GuardState(msgspec.Struct, frozen=True, kw_only=True):
     """The reference is of a reset that nobody was there for, put together afterwards."""
 
 
+class WaitingClose(msgspec.Struct, frozen=True, kw_only=True):
+    """A close that was asked for and waits for a stronger rule (`yielding`)."""
+
+    position_id: int
+    reason: str
+    asks: int
+    """The place of what asked, a `close_plans.Rule`."""
+    yields_to: tuple[str, ...]
+    until_msc: int
+
+
 class AccountState(msgspec.Struct, frozen=True, kw_only=True):
     """Everything `step` needs. Immutable: a step makes a new one, in one assignment."""
 
@@ -139,6 +154,8 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
     """Money moved since the guards were last tested: they are tested on the next tick."""
     time_msc: int = 0
     """Of the last event."""
+    waiting: tuple[WaitingClose, ...] | UnsetType = UNSET
+    """Closes that wait, at most one a position; UNSET: none, and so digests are as they were."""
     live: Live | None = None
     """Of an account with a link to a terminal; None in a replay."""
 

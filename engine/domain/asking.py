@@ -1,11 +1,22 @@
 """What people and strategies ask of a live account: intents, single closes, another rule set."""
 
+from datetime import UTC, datetime
+
 from msgspec.structs import replace
 
-from engine.domain import close_orders, closing, driving, guarding, intents, records
+from engine.domain import (
+    close_orders,
+    closing,
+    driving,
+    guarding,
+    intents,
+    records,
+    yielding,
+)
 from engine.domain.account import AccountSpec, AccountState, GuardState, Mode
 from engine.domain.beliefs import Terms
 from engine.domain.close_orders import State
+from engine.domain.close_plans import Rule
 from engine.domain.commands import (
     Adopt,
     ClosePosition,
@@ -26,7 +37,7 @@ from engine.domain.link_events import Founded
 from engine.domain.live import Live
 from engine.domain.marks import opening_marks
 from engine.domain.valuation import Market
-from engine.domain.watch import Marks
+from engine.domain.watch import NEVER_MSC, Marks
 
 INTENTS = 1024
 """At most so many may be registered for an account at a time."""
@@ -66,7 +77,10 @@ def flatten(draft: Draft, command: Flatten) -> Refused | None:
 
 
 def close_position(draft: Draft, command: ClosePosition) -> Refused | None:
-    """Closes one position wholly."""
+    """Closes one position wholly; refused while that breaks a rule, which a flatten does not mind.
+
+    One that is closed already is not judged.
+    """
     if draft.state.live is None:
         return _NOT_LIVE
     if not command.reason.strip():
@@ -75,9 +89,29 @@ def close_position(draft: Draft, command: ClosePosition) -> Refused | None:
         return _OBSERVED
     if live_of(draft).holding(command.position_id) is None:
         return Refused(f"position {command.position_id} is not held")
+    against = _against(draft, command.position_id)
+    if against is not None:
+        return against
     if driving.intend(draft, command.position_id, f"manual:{command.by}") is None:
         return Refused(f"position {command.position_id} is being closed already")
     return None
+
+
+def _against(draft: Draft, position_id: int) -> Refused | None:
+    """Which rule forbids a person to close the position now, and until when."""
+    position = draft.state.position(position_id)
+    if position is None or position_id in driving.asked_for(live_of(draft)):
+        return None
+    found = yielding.judge(draft.state, (position,), Rule.OTHER, draft.time_msc)
+    if not found.yields_to:
+        return None
+    until = "nobody knows when"
+    if found.until_msc != NEVER_MSC:
+        until = datetime.fromtimestamp(found.until_msc / 1000, UTC).isoformat()
+    return Refused(
+        f"closing position {position_id} now breaks {' and '.join(found.yields_to)}, until"
+        f" {until}: wait, or flatten the account, which is done at once and recorded as such"
+    )
 
 
 def resume(draft: Draft, command: Resume) -> Refused | None:
@@ -162,6 +196,8 @@ def respec(draft: Draft, command: Respec) -> None:
     if live is not None:
         set_live(draft, floor_sent=None)
     changed = was.guards != now.guards or was.ruleset != now.ruleset or was.mode is not now.mode
+    # An older journal's specification has none: that it is looked at from here is no other rule.
+    changed = changed or (was.minimum_hold_s or 0.0) != (now.minimum_hold_s or 0.0)
     if state.opened and changed:
         draft.publish(
             records.RulesetChanged, by=command.by, ruleset=now.ruleset, reason=command.reason

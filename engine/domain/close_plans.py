@@ -45,6 +45,8 @@ class Rule(IntEnum):
     MONEY_FLOOR = 0
     NEWS = 1
     MINIMUM_HOLD = 2
+    OTHER = 3
+    """What no place is declared for; it asks, and is never broken."""
 
 
 class Precedence(msgspec.Struct, frozen=True):

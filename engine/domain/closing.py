@@ -3,10 +3,13 @@
 A close names what must remain of a position, never what must go: said twice it closes once.
 """
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
-from engine.domain import driving, objectives, records
-from engine.domain.account import Mode
+from engine.domain import driving, objectives, records, yielding
+from engine.domain.account import AccountState, Mode, WaitingClose
+from engine.domain.close_plans import Rule
+from engine.domain.discrepancies import State
 from engine.domain.drafts import Draft
 from engine.domain.effects import SendClose
 from engine.domain.events import DealReported
@@ -20,7 +23,10 @@ _DUST_LOTS = 1e-9
 
 
 def close_what_is_due(draft: Draft) -> None:
-    """Flattens when a notice has run out, for the first guard listed among those that have."""
+    """Flattens when a notice has run out, for the first guard listed among those that have.
+
+    A later one of a stronger place closes what the first must leave waiting.
+    """
     state = draft.state
     due = [
         place
@@ -33,7 +39,14 @@ def close_what_is_due(draft: Draft) -> None:
     for place in due:
         guards[place] = replace(guards[place], close_due_msc=None)
     draft.state = replace(state, guards=tuple(guards))
-    flatten(draft, f"guard:{state.spec.guards[due[0]].name}")
+    names = [state.spec.guards[place].name for place in due]
+    flatten(draft, f"guard:{names[0]}")
+    asked = yielding.rank_of(state.spec, names[0])
+    for name in names[1:]:
+        asks = yielding.rank_of(state.spec, name)
+        if asks < asked and yielding.waiting(draft.state):
+            flatten(draft, f"guard:{name}")
+            asked = asks
 
 
 def flatten(draft: Draft, reason: str) -> None:
@@ -41,34 +54,74 @@ def flatten(draft: Draft, reason: str) -> None:
     if draft.state.live is not None:
         driving.flatten(draft, reason)
         return
-    for position in draft.state.positions:
-        intend(draft, position, reason)
+    asks = yielding.rank_of_flatten(draft.state.spec, reason)
+    _intend_all(draft, draft.state.positions, reason, asks)
 
 
-def intend(draft: Draft, position: Position, reason: str) -> None:
-    """Asks for one position to be closed wholly, once a step; never where it is only observed."""
+def intend(draft: Draft, position: Position, guard: str) -> None:
+    """Asks, for a guard, that one position be closed wholly, once a step."""
+    asks = yielding.rank_of(draft.state.spec, guard)
+    _intend(draft, position, f"guard:{guard}", asks)
+
+
+def resume_waiting(draft: Draft) -> None:
+    """Closes what waited for a rule that now allows it; what is gone or is closed waits no more.
+
+    A breach that is over meanwhile cancels nothing, as in a notice. A discrepancy does: the policy
+    acts on one that is.
+    """
     state = draft.state
-    if state.live is not None:
-        driving.intend(draft, position.position_id, reason)
+    if state.live is None and not state.known:
         return
-    if state.spec.mode is Mode.OBSERVE or _is_asked(draft, position.position_id):
-        return
-    number = state.intents + 1
-    name = intent_id(state.spec.key, number)
-    draft.state = replace(state, intents=number)
-    draft.publish(
-        records.CloseIntended,
-        intent_id=name,
-        position_id=position.position_id,
-        target_volume_lots=0.0,
-        reason=reason,
+    for one in yielding.waiting(state):
+        position = state.position(one.position_id)
+        if position is None or state.spec.mode is Mode.OBSERVE or not _is_wanted(state, one):
+            yielding.forget(draft, one.position_id)
+        elif one.until_msc <= draft.time_msc:
+            _intend(draft, position, one.reason, Rule(one.asks))
+
+
+def _is_wanted(state: AccountState, one: WaitingClose) -> bool:
+    kind, _, name = one.reason.partition(":")
+    if kind != "discrepancy" or state.live is None:
+        return True
+    return any(
+        row.finding.position_id == one.position_id
+        and row.kind.value == name
+        and row.state is State.CONFIRMED
+        for row in state.live.book.rows
     )
-    draft.effects.append(SendClose(name, position.position_id, 0.0, reason))
 
 
-def _is_asked(draft: Draft, position_id: int) -> bool:
-    """Whether this step closes the position already, for another guard."""
-    return any(isinstance(e, SendClose) and e.position_id == position_id for e in draft.effects)
+def _intend(draft: Draft, position: Position, reason: str, asks: Rule) -> None:
+    if draft.state.live is not None:
+        driving.intend(draft, position.position_id, reason, asks)
+        return
+    _intend_all(draft, (position,), reason, asks)
+
+
+def _intend_all(draft: Draft, positions: tuple[Position, ...], reason: str, asks: Rule) -> None:
+    """In a replay: each wholly, once a step; never where it is only observed."""
+    if draft.state.spec.mode is Mode.OBSERVE:
+        return
+    asked = {e.position_id for e in draft.effects if isinstance(e, SendClose)}
+    going = yielding.divide(draft, positions, reason, asks, asked.__contains__)
+    for position in positions:
+        number = position.position_id
+        if number not in going or number in asked:
+            continue
+        state = draft.state
+        name = intent_id(state.spec.key, state.intents + 1)
+        draft.state = replace(state, intents=state.intents + 1)
+        draft.publish(
+            records.CloseIntended,
+            intent_id=name,
+            position_id=number,
+            target_volume_lots=0.0,
+            reason=reason,
+            sacrificed=going[number] or UNSET,
+        )
+        draft.effects.append(SendClose(name, number, 0.0, reason))
 
 
 def settle(draft: Draft, deal: DealReported) -> None:

@@ -6,11 +6,20 @@ the machine's wishes means to the account. Nothing is sent before the first full
 
 from collections.abc import Callable, Iterable
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
-from engine.domain import close_actions, close_orders, close_pacing, close_plans, records
+from engine.domain import (
+    close_actions,
+    close_orders,
+    close_pacing,
+    close_plans,
+    records,
+    yielding,
+)
 from engine.domain.account import AccountState, MarginMode, Mode
 from engine.domain.close_orders import CloseOrder, Kind, State
+from engine.domain.close_plans import Rule
 from engine.domain.conversion import mid_rate
 from engine.domain.drafts import Draft
 from engine.domain.effects import AskReport, KeepClose, SendCommand
@@ -38,28 +47,50 @@ def set_live(draft: Draft, **fields: object) -> None:
     draft.state = replace(draft.state, live=replace(live_of(draft), **fields))
 
 
-def intend(draft: Draft, position_id: int, reason: str) -> str | None:
+def intend(draft: Draft, position_id: int, reason: str, asks: Rule = Rule.OTHER) -> str | None:
     """Decides to close a position wholly; the name of the close, None where nothing is to be done.
 
-    One that is under way already is not decided twice; one given up to a person is tried again.
+    One that is under way already is not decided twice; one given up to a person is tried again. One
+    that breaks a rule stronger than what asks waits.
     """
     live = live_of(draft)
-    held = live.holding(position_id)
-    if held is None or draft.state.spec.mode is Mode.OBSERVE:
+    held, position = live.holding(position_id), draft.state.position(position_id)
+    if held is None or position is None or draft.state.spec.mode is Mode.OBSERVE:
+        return None
+    asked = asked_for(live)
+    going = yielding.divide(draft, (position,), reason, asks, asked.__contains__)
+    if position_id not in going:
         return None
     netting = draft.state.spec.margin_mode is MarginMode.NETTING
     kind = Kind.NETTING if netting else Kind.FULL
-    return _decide(draft, kind, held, None, reason)
+    return _decide(draft, kind, held, None, reason, going[position_id])
+
+
+def asked_for(live: Live) -> frozenset[int]:
+    """Positions whose close is decided."""
+    names = [
+        name
+        for one in live.open_closes
+        if one.kind is not Kind.CANCEL
+        for name in (one.position_id, one.position_by)
+    ]
+    return frozenset(name for name in names if name is not None)
 
 
 def flatten(draft: Draft, reason: str) -> tuple[str, ...]:
-    """Decides to cancel every pending order and to close every position, the largest risk first."""
+    """Decides to cancel every pending order and to close every position, the largest risk first.
+
+    What breaks a rule stronger than what asks waits, the other side of a hedge with it.
+    """
     live, state = live_of(draft), draft.state
     if state.spec.mode is Mode.OBSERVE:
         return ()
     if not live.is_current:
         # What is held may have changed unseen: the next report says what else has to go.
         set_live(draft, flatten_reason=reason)
+    asks = yielding.rank_of_flatten(state.spec, reason)
+    asked = asked_for(live)
+    going = yielding.divide(draft, state.positions, reason, asks, asked.__contains__)
     held = [
         close_plans.Held(
             position_id=one.identifier,
@@ -69,6 +100,7 @@ def flatten(draft: Draft, reason: str) -> tuple[str, ...]:
             risk_per_lot=_risk_per_lot(state, one, draft.quotes),
         )
         for one in live.holdings
+        if one.identifier in going
     ]
     netting = state.spec.margin_mode is MarginMode.NETTING
     plan = close_plans.flatten_plan(held, live.orders, netting=netting)
@@ -78,7 +110,12 @@ def flatten(draft: Draft, reason: str) -> tuple[str, ...]:
         if planned.kind is Kind.CANCEL:
             what = next(one for one in live.orders if one.ticket == planned.position_id)
         assert what is not None, "planned what is not held"
-        name = _decide(draft, planned.kind, what, planned.position_by, reason)
+        number, by = planned.position_id, planned.position_by
+        cost: tuple[str, ...] = ()
+        if planned.kind is not Kind.CANCEL:
+            both = (*going[number], *(() if by is None else going[by]))
+            cost = tuple(dict.fromkeys(both))
+        name = _decide(draft, planned.kind, what, by, reason, cost)
         if name is not None:
             made.append(name)
     return tuple(made)
@@ -90,6 +127,7 @@ def _decide(
     what: PositionReport | OrderReport,
     position_by: int | None,
     reason: str,
+    sacrificed: tuple[str, ...],
 ) -> str | None:
     live, state = live_of(draft), draft.state
     cancels = isinstance(what, OrderReport)
@@ -128,6 +166,7 @@ def _decide(
         position_id=number,
         target_volume_lots=0.0,
         reason=reason,
+        sacrificed=sacrificed or UNSET,
     )
     apply(draft, name, close_orders.decided)
     return name
@@ -234,6 +273,7 @@ def prune(draft: Draft) -> None:
 def chase(draft: Draft, opened: Iterable[PositionReport]) -> None:
     """Closes what a strategy opened again during a halt, up to its cap, and what filled too soon.
 
+    What is opened against a halt is as bad as what led to it: its close yields to no rule.
     A pending order that filled before it was cancelled is a position of the order's own number
     (MQL5 Reference, POSITION_IDENTIFIER): it was to go, so it goes.
     """
@@ -242,11 +282,12 @@ def chase(draft: Draft, opened: Iterable[PositionReport]) -> None:
     for position in opened:
         reason = cancelled.get(position.identifier)
         if reason is not None:
-            intend(draft, position.identifier, reason)
+            asks = yielding.rank_of_flatten(state.spec, reason)
+            intend(draft, position.identifier, reason, asks)
             continue
         again = close_plans.reopened(position, live.halted_ids, live.halted_magics, state.is_halted)
         may = again and close_pacing.may_chase(live_of(draft).pace, draft.time_msc)
-        if may and intend(draft, position.identifier, "reopened") is not None:
+        if may and intend(draft, position.identifier, "reopened", Rule.MONEY_FLOOR) is not None:
             pace = close_pacing.chased(live_of(draft).pace, draft.time_msc)
             set_live(draft, pace=pace)
 

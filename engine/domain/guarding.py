@@ -213,7 +213,7 @@ def _breached(draft: Draft, place: int, only_positions: tuple[int, ...] | None) 
         if guard.action.closes:
             for position in draft.state.positions:
                 if position.position_id in only_positions:
-                    closing.intend(draft, position, f"guard:{guard.name}")
+                    closing.intend(draft, position, guard.name)
         return
     closes = guard.action.closes and draft.state.spec.mode is not Mode.OBSERVE
     guards = list(draft.state.guards)

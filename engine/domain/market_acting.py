@@ -25,7 +25,7 @@ def take_finding(draft: Draft, finding: Finding) -> None:
     if finding.action.closes:
         for position in draft.state.positions:
             if position.position_id in (found.only_positions or ()):
-                closing.intend(draft, position, f"guard:{finding.guard}")
+                closing.intend(draft, position, finding.guard)
 
 
 def _suspect(draft: Draft, finding: Finding) -> None:

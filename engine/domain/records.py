@@ -122,6 +122,24 @@ class CloseIntended(Record, frozen=True, kw_only=True, tag="close_intended"):
     position_id: int
     target_volume_lots: float
     reason: str
+    sacrificed: tuple[str, ...] | UnsetType = UNSET
+    """Weaker rules that closing now breaks, the strongest first: `news_window`, `minimum_hold`.
+    Absent where there is none."""
+
+
+class CloseWaits(Record, frozen=True, kw_only=True, tag="close_waits"):
+    """A close was asked for and not decided: a stronger rule forbids it until a time.
+
+    Said again where the reason, the rules or the time change; what follows is a `close_intended` of
+    the same reason, or nothing, where the position went by itself.
+    """
+
+    position_id: int
+    reason: str
+    yields_to: tuple[str, ...]
+    """As `sacrificed` of a close, and `money_floor`."""
+    until_msc: int | None
+    """None: nobody knows, as where a news calendar that must be there is not."""
 
 
 class PositionClosed(Record, frozen=True, kw_only=True, tag="position_closed"):
@@ -283,6 +301,7 @@ AnyRecord = (
     | ObjectiveReached
     | DayReset
     | CloseIntended
+    | CloseWaits
     | PositionClosed
     | BalanceChanged
     | AccountHalted

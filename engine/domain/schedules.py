@@ -147,6 +147,24 @@ def _in_news(guard: NewsWindow, view: View) -> Iterator[Due]:
                 )
 
 
+def news_until(guard: NewsWindow, instrument: Instrument | None, time_msc: int) -> int | None:
+    """When trading the instrument is allowed again; None where it is allowed now.
+
+    `NEVER_MSC` where the calendar is missing and that blocks. An instrument nobody knows is
+    concerned by no event.
+    """
+    if _is_blind(guard, time_msc) and guard.on_missing is OnMissingCalendar.BLOCK:
+        return NEVER_MSC
+    before, after = _milliseconds(guard.before_s), _milliseconds(guard.after_s)
+    until = time_msc
+    for event in _events_from(guard, time_msc - after):
+        if event.time_msc - before > until:
+            break
+        if instrument is not None and _concerns(event, instrument):
+            until = event.time_msc + after + 1  # the end of a window is in it
+    return until if until > time_msc else None
+
+
 def _news_times(
     guard: NewsWindow, state: AccountState, acted: set[tuple[int, int]]
 ) -> Iterator[int]:

@@ -117,6 +117,8 @@ def obey(state: AccountState, command: Command) -> Step | Refused:
 
 
 def _done(draft: Draft) -> Step:
+    if draft.state.waiting:
+        closing.resume_waiting(draft)
     if draft.state.live is not None:
         driving.pump(draft)
     return Step(draft.done(), tuple(draft.effects))

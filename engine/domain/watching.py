@@ -6,7 +6,7 @@ from typing import assert_never
 
 import msgspec
 
-from engine.domain import equity_limits, exposures, operating, schedules
+from engine.domain import equity_limits, exposures, operating, schedules, yielding
 from engine.domain.account import AccountState, GuardState
 from engine.domain.conversion import mid_rate
 from engine.domain.guards import (
@@ -68,7 +68,7 @@ def watch_of(state: AccountState, quotes: Quotes, holding: Holding) -> Watch:
     assert holding.positions is state.positions, "the holding is of other positions"
     lines: list[Line] = []
     bands: list[PriceBand] = []
-    wake_at = operating.next_due_msc(state)
+    wake_at = min(operating.next_due_msc(state), yielding.next_due_msc(state))
     if state.untested:
         wake_at = min(wake_at, state.time_msc)
     for place, (guard, known) in enumerate(zip(state.spec.guards, state.guards, strict=True)):

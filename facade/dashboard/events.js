@@ -7,6 +7,11 @@ import { clock, money, percent, plainWords, volume } from "./words.js";
 const PAGE = 100;
 const QUIET = new Set(["seq", "time_msc", "time", "login", "server", "type", "tick"]);
 
+/** The rules that a close broke. @param {string[] | undefined} rules */
+export function broken(rules) {
+  return rules?.length ? `, breaking ${rules.map(plainWords).join(", ")}` : "";
+}
+
 /** One line that says what happened. @param {any} one @param {string} currency */
 export function eventWords(one, currency) {
   const cash = value => money(value, currency);
@@ -21,7 +26,11 @@ export function eventWords(one, currency) {
     case "position_opened":
       return `${one.symbol} ${one.side} ${volume(one.volume_lots)} opened at ${one.open_price}`;
     case "close_intended":
-      return `to close ${one.position_id}: ${plainWords(one.reason)}`;
+      return `to close ${one.position_id}: ${plainWords(one.reason)}${broken(one.sacrificed)}`;
+    case "close_waits":
+      return `close of ${one.position_id} (${plainWords(one.reason)}) waits for `
+        + `${one.yields_to.map(plainWords).join(", ")}`
+        + (one.until_msc === null ? ", nobody knows how long" : `, until ${clock(one.until_msc)}`);
     case "close_settled":
       return `${one.position_id} ${plainWords(one.kind)} settled in ${one.took_ms} ms`;
     case "day_reset":

@@ -3,6 +3,7 @@
 import { ask, Problem, wordsOf } from "./api.js";
 import { notFound } from "./account.js";
 import { el, fill } from "./dom.js";
+import { broken } from "./events.js";
 import { table } from "./tables.js";
 import { toast } from "./speech.js";
 import { age, clock, money, number, plainWords, price, volume } from "./words.js";
@@ -40,7 +41,11 @@ export function makeIncident(id, hooks) {
   function build(verdict, named = true) {
     const { record } = verdict;
     const currency = verdict.currency ?? "";
-    const text = story(record, currency, named);
+    const cost = [...new Set((verdict.timings ?? []).flatMap(one => one.sacrificed ?? []))];
+    const wait = [...new Set((verdict.timings ?? []).flatMap(one => one.yields_to ?? []))];
+    const text = story(record, currency, named)
+      + (cost.length ? ` The close went at once${broken(cost)}.` : "")
+      + (wait.length ? ` A close waited for ${wait.map(plainWords).join(", ")}.` : "");
     const redact = el("input", { type: "checkbox", checked: !named,
       onchange: () => build(verdict, !redact.checked) });
     const quotes = Object.entries(verdict.quotes ?? {}).map(([symbol, quote]) =>
