@@ -53,6 +53,12 @@ def preset(name: str, keys: str = "", currency: str = "USD") -> tuple[AccountGua
     return guards_of(BOOK[:start] + ruleset + account)
 
 
+def test_a_ruleset_says_how_long_a_position_has_to_be_held() -> None:
+    assert read(BOOK).accounts[0].spec.minimum_hold_s == 0.0
+    text = changed(('name = "house"\n', 'name = "house"\nminimum_hold_s = 120.0\n'))
+    assert read(text).accounts[0].spec.minimum_hold_s == 120.0
+
+
 def test_what_is_left_out_has_its_default() -> None:
     account = read(BOOK).accounts[0]
     spec = account.spec

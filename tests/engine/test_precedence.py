@@ -7,8 +7,12 @@ a floor is breached inside a news window. What it decided then it decides again.
 import base64
 import json
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
 
@@ -20,7 +24,16 @@ from engine.domain.close_orders import Terms as CloseTerms
 from engine.domain.commands import ClosePosition, Flatten, Halt, Refused, Respec
 from engine.domain.discrepancies import Kind, Policies, Policy
 from engine.domain.effects import Publish
-from engine.domain.guards import AccountGuard, Action, MaxHolding, NewsEvent, NewsWindow
+from engine.domain.guards import (
+    AccountGuard,
+    Action,
+    EquityLimit,
+    MaxHolding,
+    NewsEvent,
+    NewsWindow,
+    Percent,
+    Reference,
+)
 from engine.domain.ids import AccountKey
 from engine.domain.inputs import Event
 from engine.domain.link_events import Founded, Linked, ReportCame
@@ -28,10 +41,13 @@ from engine.domain.quotes import Quote
 from engine.domain.reports import AccountReport, FullReport, OrderReport, PositionReport
 from engine.domain.step import obey, step
 from engine.domain.valuation import market_of
+from engine.explain import explain
+from engine.explain_lines import utc
 from engine.journal_replay import replay_account
 from engine.kept import Entry
-from engine.recovery import replayed
-from tests.domain.accounts import MAJORS, START_MSC
+from engine.recovery import replayed as stepped_again
+from tests.domain.accounts import MAJORS, START_MSC, buy
+from tests.engine.replays import gold_ticks, one_account, replayed
 from tests.tree import ROOT
 
 KEY = AccountKey("Demo-1", 1001)
@@ -153,9 +169,7 @@ def test_a_policy_has_nothing_to_close_once_the_discrepancy_is_gone() -> None:
 def test_a_resting_order_is_cancelled_in_a_window_by_whom_its_position_must_wait_for() -> None:
     holding = MaxHolding(name="holding", action=Action.CLOSE, seconds=1.0)
     desk = Desk(NEWS, holding)
-    order = OrderReport(
-        ticket=9, symbol="EURUSD", type=2, volume_current=1.0, price_open=1.0
-    )
+    order = OrderReport(ticket=9, symbol="EURUSD", type=2, volume_current=1.0, price_open=1.0)
     [waits] = of_closes(desk.report(NEWS_MSC, position(), orders=[order]))
     assert waits.reason == "guard:holding"
     found = of_closes(desk.ask(Flatten(NEWS_MSC, "ana", "because")))
@@ -180,6 +194,47 @@ def test_what_waits_is_forgotten_where_nothing_is_traded_any_more() -> None:
     desk.ask(Respec(NEWS_MSC + 1, "ana", spec, "because"))
     assert not desk.state.waiting
     assert of_closes(desk.report(END_MSC, position())) == []
+
+
+@settings(max_examples=40, deadline=None)
+@given(gaps_ms=st.lists(st.integers(1, 60_000), min_size=12, max_size=40))
+def test_a_replay_closes_what_waits_at_the_first_tick_that_may(gaps_ms: list[int]) -> None:
+    times = list(accumulate([0, *gaps_ms], initial=START_MSC))
+    holding = MaxHolding(name="holding", action=Action.CLOSE, seconds=1.0)
+    held = buy("XAUUSD", 1.0, 2000.0, opened_at_msc=START_MSC - 5_000)
+    book = one_account([holding, NEWS], [held], minimum_hold_s=30.0)
+    done = replayed(book, gold_ticks(*((one, 2000.0) for one in times)))
+    found = of_closes(done.records)
+    assert [type(one) for one in found[:-1]] == [records.CloseWaits] * len(found[:-1])
+    free = [one for one in times if one >= END_MSC]
+    [*_, last] = found
+    if free:
+        assert (type(last), last.time_msc) == (records.CloseIntended, free[0])
+    else:
+        assert isinstance(last, records.CloseWaits)
+    told = done.explain(done.verdict(-1).record.verdict_id)
+    waited = f"yields to news_window until {utc(END_MSC)}"
+    assert told.agrees
+    assert any(waited in line for line in told.lines) is (told.record.guard == "holding")
+
+
+def test_an_explanation_from_a_file_names_what_the_close_cost(tmp_path: Path) -> None:
+    floor = EquityLimit(
+        name="floor",
+        action=Action.CLOSE_AND_HALT,
+        reference=Reference.INITIAL,
+        amount=Percent(percent=10.0),
+    )
+    book = one_account([floor, NEWS], [buy("XAUUSD", 1.0, 2000.0)], minimum_hold_s=0.0)
+    stream = gold_ticks((START_MSC, 2000.0), (NEWS_MSC, 1980.0))
+    done = replayed(book, stream)
+    done.write_events(tmp_path / "events.jsonl")
+    [breach] = [one for one in done.verdict_records if one.guard == "floor"]
+    told = explain(breach.verdict_id, tmp_path / "events.jsonl", book, stream)
+    assert told.agrees
+    assert f"position 1 closed at {utc(NEWS_MSC)}, sacrificed: news_window" in told.lines
+    assert told.as_dict()["closes"][0]["sacrificed"] == ("news_window",)
+    assert "sacrificed" in done.events.column_names
 
 
 class Before:
@@ -208,7 +263,7 @@ def test_a_journal_from_before_there_was_precedence_replays_bit_for_bit() -> Non
 
 
 def test_an_account_from_such_a_journal_knows_precedence_once_its_book_is_read_again() -> None:
-    for one in replayed(KEY, Before().entries(KEY)):
+    for one in stepped_again(KEY, Before().entries(KEY)):
         state = one.state
     assert state.spec.minimum_hold_s is UNSET
     live = state.live

@@ -48,7 +48,7 @@ async def test_a_breach_is_streamed_and_explained(tmp_path: Path) -> None:
     access = AccessDesk(tmp_path)
     access.now_s = time.time()
     token = access.token("operator", "ann", "*")
-    async with live_house([spec_of(1001)]) as house:
+    async with live_house([spec_of(1001, minimum_hold_s=3600.0)]) as house:
         parts = parts_around(house, access)
         app = make_app(house.engine, parts)
         async with trio.open_nursery() as nursery:
@@ -75,7 +75,8 @@ async def test_a_breach_is_streamed_and_explained(tmp_path: Path) -> None:
     assert verdict["record"]["seq"] == breach["seq"]
     assert "floor = " in verdict["formula"]
     assert len(verdict["ruleset_hash"]) == 64
-    assert "close_intended" in [item["type"] for item in verdict["timings"]]
+    [close] = [item for item in verdict["timings"] if item["type"] == "close_intended"]
+    assert close["sacrificed"] == ["minimum_hold"]
 
 
 def _key(house: LiveHouse) -> Any:
