@@ -44,7 +44,8 @@ def under(book: Book, ruleset: str) -> Book:
     for account in book.accounts:
         spec = account.spec
         guards = found.guards(spec.market.deposit, spec.major(spec.initial_minor))
-        accounts.append(replace(account, spec=replace(spec, guards=guards)))
+        ruled = replace(spec, guards=guards, minimum_hold_s=found.minimum_hold_s)
+        accounts.append(replace(account, spec=ruled))
     return replaced(book, accounts=tuple(accounts))
 
 

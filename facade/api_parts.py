@@ -77,4 +77,5 @@ def _spec_of(settings: Settings, key: AccountKey, ruleset: str) -> AccountSpec:
     [spec] = [account.spec for account in settings.book.accounts if account.spec.key == key]
     initial = major(spec.initial_minor, spec.digits)
     guards = settings.book.guards_of(ruleset, spec.market.deposit, initial)
-    return replace(spec, guards=guards, ruleset=ruleset)
+    hold_s = settings.book.rulesets[ruleset].minimum_hold_s
+    return replace(spec, guards=guards, ruleset=ruleset, minimum_hold_s=hold_s)

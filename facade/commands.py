@@ -287,7 +287,8 @@ def _tightens(call: Call, key: AccountKey, command: Respec) -> bool:
         old = call.parts.specs(key, call.desk.snapshot(key).ruleset)
     except (UserError, Problem):
         return False
-    return is_tightening(old.guards, command.spec.guards)
+    longer = (command.spec.minimum_hold_s or 0.0) > (old.minimum_hold_s or 0.0)
+    return not longer and is_tightening(old.guards, command.spec.guards)
 
 
 async def _propose(call: Call, action: Any, key: AccountKey, payload: str, reason: str) -> Answer:

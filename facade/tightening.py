@@ -9,6 +9,7 @@ from engine.domain.guards import (
     Action,
     EquityLimit,
     Money,
+    NewsWindow,
     Percent,
 )
 
@@ -18,9 +19,12 @@ _STRENGTH = {Action.ALERT: 0, Action.PAUSE: 1, Action.CLOSE: 1, Action.CLOSE_AND
 def is_tightening(old: Sequence[AccountGuard], new: Sequence[AccountGuard]) -> bool:
     """Every guard is still there, the same or with a smaller amount or a stronger action.
 
-    What cannot be compared (another reference, another reset) counts as looser.
+    What cannot be compared (another reference, another reset) counts as looser, and so does a new
+    news window: closes wait for it.
     """
     named = {guard.name: guard for guard in new}
+    if any(isinstance(guard, NewsWindow) and guard not in old for guard in new):
+        return False
     return all(guard.name in named and _no_looser(guard, named[guard.name]) for guard in old)
 
 

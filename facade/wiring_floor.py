@@ -29,6 +29,7 @@ from adapters.sqlite.journal import SqliteEpochs, SqliteJournal, open_journal
 from engine.alerting import Alerting
 from engine.book_accounts import BookAccount
 from engine.clock import Clock, SteadyClock, SystemClock
+from engine.domain.account import MarginMode
 from engine.domain.ids import AccountKey
 from engine.errors import JournalError
 from engine.link import Handed, TerminalCommand
@@ -282,7 +283,12 @@ def _live_account(settings: Settings, account: BookAccount, recovery: Recovery) 
             tolerances[symbol] = replace(one, match_pips=account.match_pips)
     return LiveAccount(
         spec=spec,
-        terms=replace(terms, aliases=dict(account.aliases), tolerances=tolerances),
+        terms=replace(
+            terms,
+            aliases=dict(account.aliases),
+            tolerances=tolerances,
+            nets=spec.margin_mode is MarginMode.NETTING,
+        ),
         close_terms=settings.close_terms(),
         expects=settings.keys.reconcile.expects_intents,
         recovery=recovery,

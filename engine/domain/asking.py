@@ -10,6 +10,7 @@ from engine.domain import (
     driving,
     guarding,
     intents,
+    net_deals,
     records,
     yielding,
 )
@@ -169,9 +170,18 @@ def adopt(draft: Draft, command: Adopt) -> Refused | None:
     position = draft.state.position(command.position_id)
     if position is None:
         return Refused(f"position {command.position_id} is not held")
-    if any(command.position_id in one.position_ids for one in live.book.intents):
+    known = live.book.intents
+    if live.terms.nets:
+        allowed = live.terms.tolerances_of(live.terms.name(position.symbol), live.book.specs)
+        step = allowed.volume_step
+        try:
+            intent = net_deals.unmeant(known, position, live.terms, step, draft.time_msc)
+        except IntentError as error:
+            return Refused(str(error))
+    elif any(command.position_id in one.position_ids for one in known):
         return Refused(f"position {command.position_id} is meant already")
-    intent = intents.adopted(position, draft.time_msc)
+    else:
+        intent = intents.adopted(position, draft.time_msc)
     others = tuple(one for one in live.book.intents if one.intent_id != intent.intent_id)
     set_live(draft, book=replace(live.book, intents=(*others, intent)))
     _say_registered(draft, command.by, intent)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from engine.domain.discrepancies import Discrepancy, Kind, Policies
 from engine.domain.intents import Intent
@@ -32,6 +33,9 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """Of our mark; the larger of the two counts: theirs and ours are not of one instant."""
     bonus_is_credit: bool = False
     """Whether this broker books BONUS to the credit; known only by asking it."""
+    nets: bool | UnsetType = UNSET
+    """A symbol is held once, and intents are compared by their sum (`netting`). UNSET: also of a
+    netting account whose journal is from before sums were compared."""
 
     def name(self, symbol: str) -> str:
         """The one spelling of a symbol that is compared."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from engine.domain import residuals
+from engine.domain import net_deals, residuals
 from engine.domain.beliefs import Terms, money_words
 from engine.domain.discrepancies import Finding, Kind
 from engine.domain.fills import plain
@@ -75,10 +75,19 @@ def learned(
     for deal in residuals.fresh(ledger, deals):
         if deal.type not in (BUY, SELL):
             continue
-        if deal.entry == ENTRY_IN:
-            known = _filled(known, deal, terms)
+        filled = None
+        if terms.nets and deal.reason not in REBOOKED:
+            filled = net_deals.filled_by(known, deal, terms)
+        if filled is not None:
+            if deal.entry != ENTRY_IN:
+                findings += _profit(deal, filled, expected_profit_minor, terms)
+            known = net_deals.after_fill(known, filled, deal)
             continue
-        owner = next((one for one in known if deal.position_id in one.position_ids), None)
+        if deal.entry == ENTRY_IN:
+            known = known if terms.nets else _filled(known, deal, terms)
+            continue
+        owners = net_deals.closed_by(known, deal, terms) if terms.nets else known
+        owner = next((one for one in owners if deal.position_id in one.position_ids), None)
         findings += _profit(deal, owner, expected_profit_minor, terms)
         if owner is None or deal.reason in REBOOKED:
             continue
@@ -99,6 +108,9 @@ def learned(
                     actual=reason_words(deal.reason),
                 )
             )
+        if terms.nets:
+            known = net_deals.after_close(known, owners, deal, terms)
+            continue
         left = None if deal.entry == ENTRY_INOUT else reduced(owner, deal.volume)
         known = (
             put(known, left)

@@ -43,9 +43,9 @@ def findings_of(
         )
     yield from _volume(fill, allowed, closing_lots, opening_lots)
     if fill.parts:
-        yield from _entry(fill, allowed)
+        yield from entry_findings(fill, allowed)
         for one in fill.parts:
-            yield from _stops(intent, one, allowed)
+            yield from stop_findings(intent, one, allowed)
 
 
 def linked(fill: Fill, allowed: Tolerances) -> Intent:
@@ -98,7 +98,7 @@ def _volume(
         )
 
 
-def _entry(fill: Fill, allowed: Tolerances) -> Iterator[Finding]:
+def entry_findings(fill: Fill, allowed: Tolerances) -> Iterator[Finding]:
     """The entry of all parts, weighted by their volume, against the one that was meant."""
     meant = fill.intent.open_price
     if meant is None:
@@ -115,7 +115,10 @@ def _entry(fill: Fill, allowed: Tolerances) -> Iterator[Finding]:
         )
 
 
-def _stops(intent: Intent, position: PositionReport, allowed: Tolerances) -> Iterator[Finding]:
+def stop_findings(
+    intent: Intent, position: PositionReport, allowed: Tolerances
+) -> Iterator[Finding]:
+    """The stop and the target of one position against the ones that were meant."""
     for kind, meant, actual in (
         (Kind.STOP_LOSS, intent.stop_loss, position.sl),
         (Kind.TAKE_PROFIT, intent.take_profit, position.tp),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec.structs import replace
 
-from engine.domain import adoption, residuals
+from engine.domain import adoption, net_deals, residuals
 from engine.domain.beliefs import Book, Terms, money_words
 from engine.domain.discrepancies import (
     ABOUT_MONEY,
@@ -21,18 +21,18 @@ from engine.domain.discrepancies import (
     turn,
 )
 from engine.domain.executions import Executions, learned
-from engine.domain.fills import findings_of, linked, stranger
+from engine.domain.fills import stranger
 from engine.domain.instruments import CALC_MODE_NUMBERS, Instrument
-from engine.domain.matching import Matching, match, names_of
+from engine.domain.matching import Tolerances, names_of
 from engine.domain.remedies import Action, AskReport, adoptable, asked_by_policy, questions
 from engine.domain.reports import (
     AccountReport,
     DealReport,
     FullReport,
     Heartbeat,
-    OrderReport,
     SpecReport,
 )
+from engine.domain.showing import matched, netted
 
 _SPEC_FIELDS = (
     "digits",
@@ -134,9 +134,12 @@ def _reported(
     name = names_of(terms.aliases)
     told = {name(spec.name): spec for spec in report.specs}
     specs = {**told, **book.specs}
-    found = match(
-        book.intents, report.positions, lambda symbol: terms.tolerances_of(symbol, specs), name
-    )
+
+    def tolerances(symbol: str) -> Tolerances:
+        return terms.tolerances_of(symbol, specs)
+
+    look = netted if terms.nets else matched
+    found = look(book.intents, report, seen.closing_lots, tolerances, name)
     ledger = book.ledger
     if not ledger.is_anchored:
         ledger = residuals.anchored(ledger, report.account, terms.digits)
@@ -149,21 +152,16 @@ def _reported(
         total_syncs=book.total_syncs + 1,
         last_sync_msc=seen.at_msc,
         open_positions=len(report.positions),
-        matched_positions=sum(len(fill.parts) for fill in found.fills),
+        matched_positions=found.matched,
     )
     findings = [
         *executions.findings,
-        *_position_findings(found, book, report, seen, terms),
+        *found.findings,
+        *(stranger(position) for position in found.strangers if seen.expects),
         *_spec_findings(book, told, seen.listed),
         *_money_findings(book, report.account, seen.mark_minor, terms),
     ]
-    book = replace(
-        book,
-        intents=tuple(
-            linked(fill, terms.tolerances_of(terms.name(fill.intent.symbol), specs))
-            for fill in found.fills
-        ),
-    )
+    book = replace(book, intents=found.intents)
     unjudged = {Kind.EQUITY_RESIDUAL} if seen.mark_minor is None else set()
     done = _turned(
         book,
@@ -175,9 +173,10 @@ def _reported(
         told=frozenset(told),
     )
     rows = adoptable(done.book.rows, findings, terms.policies)
+    summed, others = net_deals.believed(done.book.intents, rows, found.nets, terms)
     believed = adoption.with_holdings(
-        done.book,
-        rows,
+        replace(done.book, intents=summed),
+        others,
         {position.identifier: position for position in report.positions},
         {fill.intent.intent_id: fill for fill in found.fills},
         told,
@@ -264,24 +263,6 @@ def _turned(
     return Comparison(
         book=replace(book, rows=turned.rows), changed=turned.changed, actions=tuple(actions)
     )
-
-
-def _position_findings(
-    found: Matching, book: Book, report: FullReport, seen: Sighting, terms: Terms
-) -> list[Finding]:
-    findings: list[Finding] = []
-    for fill in found.fills:
-        allowed = terms.tolerances_of(terms.name(fill.intent.symbol), book.specs)
-        resting = sum(o.volume_current for o in report.orders if _bears(o, fill.intent.tag))
-        opening = max(fill.intent.in_flight_lots, resting)
-        findings += findings_of(fill, allowed, seen.closing_lots, opening)
-    if seen.expects:
-        findings += [stranger(position) for position in found.strangers]
-    return findings
-
-
-def _bears(order: OrderReport, tag: str) -> bool:
-    return bool(tag) and tag in order.comment
 
 
 def _spec_findings(

@@ -192,7 +192,8 @@ class Discrepancy(Record, frozen=True, kw_only=True, tag="discrepancy"):
     intent_id: str | None
     """The strategy's intent, not a close intent."""
     subject: str
-    """The symbol of a changed specification, the deal of a profit or a close; else empty."""
+    """The symbol of a changed specification, or of a sum of several intents on a netting account;
+    the deal of a profit or a close; else empty."""
     expected: str | None
     actual: str | None
 

@@ -212,7 +212,7 @@ class World:
         accounts = [
             LiveAccount(
                 spec=spec,
-                terms=Terms(digits=2),
+                terms=Terms(digits=2, nets=spec.margin_mode is MarginMode.NETTING),
                 close_terms=CloseTerms(hold_ms=10_000),
                 expects=spec.key.login == METHODICAL,
                 recovery=await recover(spec.key, self.journal),
