@@ -9,7 +9,7 @@ does not fit is counted and told.
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import trio
@@ -54,6 +54,7 @@ class Words(Protocol):
     warning: Callable[..., Alert]
     breach: Callable[..., Alert]
     closing_at: Callable[..., Alert]
+    close_waits: Callable[..., Alert]
     flat: Callable[..., Alert]
     not_flat: Callable[..., Alert]
     cannot_act: Callable[..., Alert]
@@ -78,6 +79,8 @@ class _Breach:
     """When the closes were decided; 0: they are not yet."""
     realised: float = 0.0
     pages: int = 0
+    waiting: set[int] = field(default_factory=set)
+    """Positions whose close yields to a rule."""
 
 
 class Alerting:
@@ -146,8 +149,13 @@ class Alerting:
                 self._breached(key, place, record)
             case records.CloseIntended():
                 breach = self._breach_of(key, record.reason)
-                if breach is not None and not breach.since_msc:
-                    breach.since_msc = record.time_msc
+                if breach is not None:
+                    breach.since_msc = breach.since_msc or record.time_msc
+                    breach.waiting.discard(record.position_id)
+            case records.CloseWaits():
+                breach = self._breach_of(key, record.reason)
+                if breach is not None:
+                    self._waits(breach, record)
             case records.PositionClosed():
                 breach = self._breach_of(key, record.reason)
                 if breach is not None:
@@ -195,6 +203,13 @@ class Alerting:
             self._tell(told)
         self._breaches.setdefault(key, {})[record.guard] = _Breach(told, len(held))
 
+    def _waits(self, breach: _Breach, record: records.CloseWaits) -> None:
+        breach.waiting.add(record.position_id)
+        breach.told = self._words.close_waits(
+            breach.told, record.yields_to, record.until_msc, record.time_msc
+        )
+        self._tell(breach.told)
+
     def _close_alert(self, key: AccountKey, place: Any, record: records.CloseAlert) -> None:
         """Pages; what a breach's own page after 5 s and 30 s says is not said twice."""
         guard = self._reason_of(key, record.intent_id)
@@ -213,10 +228,11 @@ class Alerting:
         breaches = self._breaches.get(key)
         if not breaches or not any(breach.since_msc for breach in breaches.values()):
             return
-        live = self._desk.snapshot(key).live
+        snapshot = self._desk.snapshot(key)
+        live, held = snapshot.live, {one.position_id for one in snapshot.positions}
         going = {_guard_of(close.reason) for close in live.closes} if live is not None else set()
         for name, breach in list(breaches.items()):
-            if breach.since_msc and name not in going:
+            if breach.since_msc and name not in going and not breach.waiting & held:
                 del breaches[name]
                 took_ms = max(0, now_msc - breach.since_msc)
                 place = self._place_of(key)

@@ -4,6 +4,8 @@ A first line begins with the state's glyph and the login, then what happened, th
 last line has the time, the server, the verdict and a link.
 """
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from adapters.notify import figures
@@ -92,6 +94,15 @@ def closing_at(told: Alert, due_msc: int, now_msc: int) -> Alert:
     """A breach whose guard gives notice: `closing at 12:35:01.690Z, in 5 min`."""
     due = f"closing at {figures.clock(due_msc)}, in {figures.age(due_msc - now_msc)}"
     return _edited(told, "closing_at", due, now_msc)
+
+
+def close_waits(told: Alert, rules: Sequence[str], until_msc: int | None, now_msc: int) -> Alert:
+    """A breach whose close yields to rules: `waits for news window: closing at 12:35:01.690Z`."""
+    names = " and ".join(rule.replace("_", " ") for rule in rules)
+    when = "nobody knows when"
+    if until_msc is not None:
+        when = f"closing at {figures.clock(until_msc)}, in {figures.age(until_msc - now_msc)}"
+    return _edited(told, "close_waits", f"waits for {names}: {when}", now_msc)
 
 
 def flat(told: Alert, place: Place, took_ms: int, realised: float, now_msc: int) -> Alert:

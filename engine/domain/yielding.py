@@ -158,7 +158,9 @@ def forget(draft: Draft, position_id: int) -> None:
 
 def next_due_msc(state: AccountState) -> int:
     """When the first of those that wait may go."""
-    return min((one.until_msc for one in waiting(state)), default=NEVER_MSC)
+    if not state.waiting:
+        return NEVER_MSC
+    return min(one.until_msc for one in state.waiting)
 
 
 def _wait(draft: Draft, position: Position, reason: str, asks: Rule, why: Judged) -> None:

@@ -91,6 +91,30 @@ async def test_a_breach_says_what_closes_and_is_edited_when_flat(mock_clock: Moc
         assert s.told.kinds == ["breach", "flat"], "what is flat pages nobody"
 
 
+async def test_a_breach_of_which_a_part_must_wait_is_not_told_as_flat_before(
+    mock_clock: MockClock,
+) -> None:
+    async with scene(mock_clock) as s:
+        s.desk.now = replace(s.desk.now, live=live(closing(1)))
+        waits = record(
+            records.CloseWaits,
+            0,
+            position_id=2,
+            reason="guard:daily",
+            yields_to=("minimum_hold",),
+            until_msc=START_MSC + 60_000,
+        )
+        await s.hear(breach(), waits, intended())
+        assert s.told.kinds == ["breach", "close_waits"]
+        assert s.told.alerts[-1].lines[1].startswith("waits for minimum hold: closing at ")
+        s.desk.now = replace(s.desk.now, live=live())
+        await s.hear(settled(410))
+        assert s.told.kinds == ["breach", "close_waits"]
+        s.desk.now = replace(s.desk.now, positions=())
+        await s.go(2)
+        assert s.told.kinds == ["breach", "close_waits", "flat"]
+
+
 async def test_what_is_not_flat_after_five_seconds_pages_and_again_after_thirty(
     mock_clock: MockClock,
 ) -> None:

@@ -82,6 +82,18 @@ def test_what_becomes_of_a_breach_is_an_edit_of_it() -> None:
     assert len({told.dedupe_key, due.dedupe_key, done.dedupe_key}) == 3
 
 
+def test_a_close_that_waits_names_the_rules_and_the_time() -> None:
+    told = templates.breach(breach_record(), PLACE, 3, 4.2)
+    rules = ("news_window", "minimum_hold")
+    waits = templates.close_waits(told, rules, NOW_MSC + 300_000, NOW_MSC)
+    assert (
+        waits.lines[1]
+        == "waits for news window and minimum hold: closing at 12:35:01.690Z, in 5 min"
+    )
+    blind = templates.close_waits(told, rules[:1], None, NOW_MSC)
+    assert blind.lines[1] == "waits for news window: nobody knows when"
+
+
 def test_a_breach_not_flat_in_time_is_a_page_with_the_whole_story() -> None:
     told = templates.breach(breach_record(), PLACE, 3, 4.2)
     late = templates.not_flat(told, 2, 3, 5_000, NOW_MSC + 5_000)
