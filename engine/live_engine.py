@@ -18,7 +18,7 @@ from engine.clock import Clock
 from engine.desk import FeedHealth, Health, Taken
 from engine.domain.account import AccountSpec
 from engine.domain.beliefs import Terms
-from engine.domain.close_orders import Terms as CloseTerms
+from engine.domain.close_terms import Terms as CloseTerms
 from engine.domain.commands import Command, Refused
 from engine.domain.effects import KeepClose
 from engine.domain.ids import AccountKey

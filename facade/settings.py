@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from engine.book import Book, load_book
 from engine.domain.beliefs import Terms
-from engine.domain.close_orders import Terms as CloseTerms
+from engine.domain.close_terms import Terms as CloseTerms
 from engine.domain.discrepancies import Policies
 from engine.domain.matching import tolerances_of
 from engine.domain.units import minor

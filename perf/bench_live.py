@@ -29,7 +29,7 @@ from adapters.mt5.gateway import Gateway
 from adapters.sqlite.journal import SqliteEpochs, open_journal
 from engine.clock import SteadyClock, SystemClock
 from engine.domain.beliefs import Terms
-from engine.domain.close_orders import Terms as CloseTerms
+from engine.domain.close_terms import Terms as CloseTerms
 from engine.domain.ids import AccountKey
 from engine.garbage import collect_seldom
 from engine.link import Handed, TerminalCommand

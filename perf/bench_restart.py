@@ -29,7 +29,7 @@ from engine.clock import SteadyClock, SystemClock
 from engine.domain.account import AccountSpec, AccountState
 from engine.domain.asking import blank
 from engine.domain.beliefs import Terms
-from engine.domain.close_orders import Terms as CloseTerms
+from engine.domain.close_terms import Terms as CloseTerms
 from engine.domain.digest import state_digest
 from engine.domain.inputs import Event
 from engine.domain.journaled import encode_entry, must_be_kept, published

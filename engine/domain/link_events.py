@@ -11,7 +11,7 @@ import msgspec
 
 from engine.domain.account import AccountSpec
 from engine.domain.beliefs import Terms
-from engine.domain.close_orders import Terms as CloseTerms
+from engine.domain.close_terms import Terms as CloseTerms
 from engine.domain.quotes import Quote
 from engine.domain.reports import (
     CommandResult,

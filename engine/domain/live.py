@@ -4,8 +4,8 @@ import msgspec
 
 from engine.domain.beliefs import Book, Terms
 from engine.domain.close_orders import CloseOrder, State
-from engine.domain.close_orders import Terms as CloseTerms
 from engine.domain.close_pacing import Pace
+from engine.domain.close_terms import Terms as CloseTerms
 from engine.domain.reports import AccountReport, OrderReport, PositionReport
 
 

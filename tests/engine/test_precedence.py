@@ -20,8 +20,9 @@ from engine.domain import records
 from engine.domain.account import AccountSpec, AccountState, Mode
 from engine.domain.asking import blank
 from engine.domain.beliefs import Terms
-from engine.domain.close_orders import Terms as CloseTerms
+from engine.domain.close_terms import Terms as CloseTerms
 from engine.domain.commands import ClosePosition, Flatten, Halt, Refused, Respec
+from engine.domain.digest import state_digest
 from engine.domain.discrepancies import Kind, Policies, Policy
 from engine.domain.effects import Publish
 from engine.domain.guards import (
@@ -36,10 +37,11 @@ from engine.domain.guards import (
 )
 from engine.domain.ids import AccountKey
 from engine.domain.inputs import Event
+from engine.domain.journaled import encode_entry
 from engine.domain.link_events import Founded, Linked, ReportCame
 from engine.domain.quotes import Quote
 from engine.domain.reports import AccountReport, FullReport, OrderReport, PositionReport
-from engine.domain.step import obey, step
+from engine.domain.step import Step, obey, step
 from engine.domain.valuation import market_of
 from engine.explain import explain
 from engine.explain_lines import utc
@@ -79,6 +81,8 @@ class Desk:
         )
         self.state: AccountState = blank(KEY)
         self.told: list[records.Record] = []
+        self.kept: list[Entry] = []
+        """As the account's journal has it."""
         fields: dict[str, Any] = {"expects": False, "terms": Terms(digits=2)} | more
         self.take(Founded(time_msc=START_MSC, spec=spec, close_terms=CloseTerms(), **fields))
         self.take(
@@ -93,11 +97,11 @@ class Desk:
         )
 
     def take(self, event: Event) -> list[records.Record]:
-        return self._keep(step(self.state, event))
+        return self._keep(step(self.state, event), event)
 
     def ask(self, command: Any) -> Refused | list[records.Record]:
         done = obey(self.state, command)
-        return done if isinstance(done, Refused) else self._keep(done)
+        return done if isinstance(done, Refused) else self._keep(done, command)
 
     def report(
         self, at_msc: int, *positions: PositionReport, orders: Sequence[OrderReport] = ()
@@ -112,7 +116,9 @@ class Desk:
             )
         )
 
-    def _keep(self, done: Any) -> list[records.Record]:
+    def _keep(self, done: Step, taken: Any) -> list[records.Record]:
+        body, digest = encode_entry(self.state, taken), state_digest(done.state)
+        self.kept.append(Entry(len(self.kept) + 1, body, digest))
         self.state = done.state
         found = [one.record for one in done.effects if isinstance(one, Publish)]
         self.told += found
@@ -156,6 +162,22 @@ def test_a_policy_waits_for_the_window_says_so_once_and_closes_after_it() -> Non
     assert of_closes(desk.report(NEWS_MSC, position())) == []
     [close] = of_closes(desk.report(END_MSC, position()))
     assert close.reason == "discrepancy:unexpected"
+
+
+def test_a_journal_in_which_closes_wait_replays_bit_for_bit() -> None:
+    desk = Desk(NEWS, hold_s=30.0, **closing_strangers())
+    desk.report(START_MSC, position(), position(8, symbol="EURUSD", type=1))
+    desk.report(NEWS_MSC, position())
+    desk.report(END_MSC, position())
+    desk.ask(Flatten(END_MSC + 1, "ana", "because"))
+    assert {type(one) for one in desk.told} >= {records.CloseWaits, records.CloseIntended}
+    lines = [records.Encoding.line(one)[:-1] for one in desk.told]
+    found = replay_account(KEY, Journal(desk.kept, lines))
+    assert (found.difference, found.entries, found.records) == (
+        None,
+        len(desk.kept),
+        len(desk.told),
+    )
 
 
 def test_a_policy_has_nothing_to_close_once_the_discrepancy_is_gone() -> None:
@@ -237,33 +259,40 @@ def test_an_explanation_from_a_file_names_what_the_close_cost(tmp_path: Path) ->
     assert "sacrificed" in done.events.column_names
 
 
-class Before:
-    """The journal from before, as a reader of one."""
+class Journal:
+    """A journal as a reader of one; from before there was precedence unless another is given."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, entries: Sequence[Entry] | None = None, lines: Sequence[bytes] | None = None
+    ) -> None:
         page = ROOT / "tests" / "engine" / "journal_before_precedence.jsonl"
-        self._kept = [json.loads(line) for line in page.read_text().splitlines()]
+        kept = [json.loads(line) for line in page.read_text().splitlines()]
+        old = [
+            Entry(number, base64.b64decode(one["body"]), one["digest"])
+            for number, one in enumerate(kept, 1)
+        ]
+        self._entries = old if entries is None else entries
+        told = [line.encode() for one in kept for line in one["records"]]
+        self._lines = told if lines is None else lines
 
     def accounts(self) -> list[AccountKey]:
         return [KEY]
 
     def entries(self, key: AccountKey) -> Iterator[Entry]:
-        for number, one in enumerate(self._kept, 1):
-            yield Entry(number, base64.b64decode(one["body"]), one["digest"])
+        return iter(self._entries)
 
     def lines(self, key: AccountKey) -> Iterator[bytes]:
-        for one in self._kept:
-            yield from (line.encode() for line in one["records"])
+        return iter(self._lines)
 
 
 def test_a_journal_from_before_there_was_precedence_replays_bit_for_bit() -> None:
-    found = replay_account(KEY, Before())
+    found = replay_account(KEY, Journal())
     assert (found.difference, found.entries, found.records) == (None, 5, 7)
-    assert any(b'"close_intended"' in line for line in Before().lines(KEY))
+    assert any(b'"close_intended"' in line for line in Journal().lines(KEY))
 
 
 def test_an_account_from_such_a_journal_knows_precedence_once_its_book_is_read_again() -> None:
-    for one in stepped_again(KEY, Before().entries(KEY)):
+    for one in stepped_again(KEY, Journal().entries(KEY)):
         state = one.state
     assert state.spec.minimum_hold_s is UNSET
     live = state.live

@@ -19,7 +19,7 @@ from adapters.mt5.gateway import Gateway
 from engine.clock import SteadyClock, SystemClock
 from engine.domain.account import AccountSpec, AccountState
 from engine.domain.beliefs import Terms
-from engine.domain.close_orders import Terms as CloseTerms
+from engine.domain.close_terms import Terms as CloseTerms
 from engine.domain.guards import (
     AccountGuard,
     Action,

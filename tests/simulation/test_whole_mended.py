@@ -6,7 +6,7 @@ from engine.domain import records
 from engine.domain.account import AccountState
 from engine.domain.asking import blank
 from engine.domain.beliefs import Terms
-from engine.domain.close_orders import Terms as CloseTerms
+from engine.domain.close_terms import Terms as CloseTerms
 from engine.domain.effects import Publish
 from engine.domain.events import QuoteMarked, TimeReached
 from engine.domain.guards import EquityLimit, Latch, Money, Reference, Reset

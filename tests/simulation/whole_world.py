@@ -29,7 +29,7 @@ from adapters.mt5.gateway import Gateway
 from engine.clock import SteadyClock, VirtualClock
 from engine.domain.account import AccountSpec, MarginMode
 from engine.domain.beliefs import Terms
-from engine.domain.close_orders import Terms as CloseTerms
+from engine.domain.close_terms import Terms as CloseTerms
 from engine.domain.guards import EquityLimit, Latch, Money, Reference, Reset
 from engine.domain.ids import AccountKey
 from engine.domain.quotes import Quote
