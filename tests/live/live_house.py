@@ -63,6 +63,7 @@ def spec_of(login: int, guards: Sequence[AccountGuard] = (trailing(),), **more: 
         "initial_minor": int(DEPOSIT * 100),
         "guards": tuple(guards),
         "ruleset": "house",
+        "minimum_hold_s": 0.0,
     }
     return AccountSpec(**fields | more)
 

@@ -10,7 +10,7 @@ from adapters.memory.journal import MemoryJournal
 from engine.clock import SteadyClock, SystemClock
 from engine.domain import records
 from engine.domain.beliefs import Terms
-from engine.domain.close_orders import Terms as CloseTerms
+from engine.domain.close_terms import Terms as CloseTerms
 from engine.domain.ids import AccountKey
 from engine.domain.link_events import HeartbeatCame, Linked, ReportCame
 from engine.domain.records import Record
