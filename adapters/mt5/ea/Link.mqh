@@ -324,6 +324,23 @@ private:
          Drop(message);
      }
 
+   void              Forget()
+     {
+      ArrayResize(m_hosts, 0);
+      ArrayResize(m_ports, 0);
+      ArrayResize(m_rest_until, 0);
+      ArrayResize(m_pins, 0);
+      ArrayResize(m_kept, 0);
+      m_at = 0;
+      m_moved_host = "";
+      m_next_n = 1;
+      m_acked = 0;
+      m_owed_since = 0;
+      m_signed_deal_msc = 0;
+      m_try_tick = 0;
+      m_pause_ms = LINK_FIRST_PAUSE_MS;
+     }
+
    bool              NextLine(string &line)
      {
       int size = ArraySize(m_incoming);
@@ -371,9 +388,11 @@ public:
      }
 
    // What is wrong with these inputs; empty where nothing is. `hosts`: host:port, by commas;
-   // `pins`: thumbprints, by commas.
+   // `pins`: thumbprints, by commas. A session of its own begins: what an earlier one kept is not
+   // sent, its deals come from the history again and its results from the table.
    string            Start(const string hosts, const string pins, const string key_hex)
      {
+      Forget();
       string parts[];
       int count = StringSplit(hosts, ',', parts);
       for(int i = 0; i < count; i++)

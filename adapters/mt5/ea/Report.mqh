@@ -5,6 +5,7 @@
 #define TIDEGATE_REPORT
 
 #include "Link.mqh"
+#include "Terms.mqh"
 
 #define REPORT_ROOM 60000
 #define REPORT_SPECS 512
@@ -150,29 +151,6 @@ string DealJson(const ulong ticket)
    return json + ",\"time_msc\":" + IntegerToString(time_msc) + "}";
   }
 
-string SpecJson(const string name)
-  {
-   string json = "{\"name\":" + JsonQuote(name);
-   json += ",\"digits\":" + IntegerToString(SymbolInfoInteger(name, SYMBOL_DIGITS));
-   double contract_size = SymbolInfoDouble(name, SYMBOL_TRADE_CONTRACT_SIZE);
-   json += ",\"trade_contract_size\":" + JsonNumber(contract_size);
-   long calc_mode = SymbolInfoInteger(name, SYMBOL_TRADE_CALC_MODE);
-   json += ",\"trade_calc_mode\":" + IntegerToString(calc_mode);
-   json += ",\"currency_base\":" + JsonQuote(SymbolInfoString(name, SYMBOL_CURRENCY_BASE));
-   json += ",\"currency_profit\":" + JsonQuote(SymbolInfoString(name, SYMBOL_CURRENCY_PROFIT));
-   json += ",\"currency_margin\":" + JsonQuote(SymbolInfoString(name, SYMBOL_CURRENCY_MARGIN));
-   json += ",\"trade_tick_size\":" + JsonNumber(SymbolInfoDouble(name, SYMBOL_TRADE_TICK_SIZE));
-   double tick_value = SymbolInfoDouble(name, SYMBOL_TRADE_TICK_VALUE);
-   json += ",\"trade_tick_value\":" + JsonNumber(tick_value);
-   json += ",\"volume_min\":" + JsonNumber(SymbolInfoDouble(name, SYMBOL_VOLUME_MIN));
-   json += ",\"volume_max\":" + JsonNumber(SymbolInfoDouble(name, SYMBOL_VOLUME_MAX));
-   json += ",\"volume_step\":" + JsonNumber(SymbolInfoDouble(name, SYMBOL_VOLUME_STEP));
-   json += ",\"filling_mode\":" + IntegerToString(SymbolInfoInteger(name, SYMBOL_FILLING_MODE));
-   json += ",\"trade_mode\":" + IntegerToString(SymbolInfoInteger(name, SYMBOL_TRADE_MODE));
-   long stops_level = SymbolInfoInteger(name, SYMBOL_TRADE_STOPS_LEVEL);
-   return json + ",\"trade_stops_level\":" + IntegerToString(stops_level) + "}";
-  }
-
 string IntentJson(const Intent &intent)
   {
    string json = "{\"intent_id\":" + JsonQuote(intent.id);
@@ -222,6 +200,7 @@ private:
    int               m_offset_s;
    string            m_records[];
    int               m_sections[];
+   ToldTerms         m_terms;
 
    void              Add(const int section, const string json)
      {
@@ -283,8 +262,10 @@ private:
       int total = SymbolsTotal(true);
       for(int i = 0; i < total && ArraySize(names) < REPORT_SPECS; i++)
          AddOnce(SymbolName(i, true), names);
+      m_terms.Forget();
       for(int i = 0; i < ArraySize(names); i++)
-         Add(2, SpecJson(names[i]));
+         if(HasTerms(names[i]))
+            Add(2, m_terms.Tell(names[i]));
      }
 
    bool              WasTold(const ulong ticket)
@@ -319,6 +300,12 @@ public:
    // From which deal on: what the engine had when the terminal was last up, else from now on.
    void              Start(Journal &journal)
      {
+      ArrayResize(m_told, 0);
+      ArrayResize(m_deals, 0);
+      m_deals_at = 0;
+      m_deals_pending = true;
+      m_offset_s = 0;
+      m_terms.Forget();
       if(journal.DealsMsc() > 0)
         {
          m_deals_from_s = journal.DealsMsc() / 1000;
@@ -347,8 +334,10 @@ public:
         }
       complete = AddOrders(names) && complete;
       for(int i = 0; i < ArraySize(wanted); i++)
-         if(SymbolSelect(wanted[i], true))
-            AddOnce(wanted[i], names);
+        {
+         SymbolSelect(wanted[i], true);
+         AddOnce(wanted[i], names);
+        }
       AddSpecs(names);
       for(int back = 0; back < MathMin(journal.IntentCount(), REPORT_INTENTS); back++)
         {
@@ -385,8 +374,10 @@ public:
          to.Tell("s", body + Sections(start, cuts[part]));
          start = cuts[part];
         }
-      if(complete)
-         Replace(positions);
+      if(!complete)
+         return;
+      Replace(positions);
+      m_terms.Keep();
      }
 
    // `p` for everything that differs from what was told; false where the list cannot be read.
@@ -419,6 +410,18 @@ public:
         }
       Replace(now);
       return true;
+     }
+
+   // Whether the terms of a symbol that is held or `wanted` are not those last reported: only a
+   // report can tell them.
+   bool              HasNewTerms(string &wanted[])
+     {
+      string names[];
+      for(int i = 0; i < ArraySize(m_told); i++)
+         AddOnce(m_told[i].symbol, names);
+      for(int i = 0; i < ArraySize(wanted); i++)
+         AddOnce(wanted[i], names);
+      return m_terms.AreOutdated(names);
      }
 
    void              ExpectDeals() { m_deals_pending = true; }
