@@ -16,7 +16,8 @@ bool lose_events = false;
 
 long TickTime(const FakeSymbol &symbol) {
   long now = terminal.server_msc();
-  return symbol.ticks.empty() ? now : std::max(now, symbol.ticks.back().time_msc);
+  if (symbol.ticks.empty() || symbol.ticks.back().time_msc > now + 60000) return now;
+  return std::max(now, symbol.ticks.back().time_msc);
 }
 
 bool Obey(const std::string &line) {

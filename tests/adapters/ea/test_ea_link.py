@@ -242,3 +242,14 @@ async def test_a_change_of_daylight_saving_time_is_told(program: Path, tmp_path:
             await world.sink.until("heartbeat", len(world.sink.of("heartbeat")) + 2)
             link = world.house.gateway._links[ACCOUNT]
             assert link.side.tellings.gmt_offset_s == 10_800
+
+
+async def test_a_servers_clock_that_is_set_back_does_not_silence_its_quotes(
+    program: Path, tmp_path: Path
+) -> None:
+    async with opened(program, tmp_path) as world:
+        world.house.gateway.want_symbols(FEED, ["GBPUSD"])
+        async with world.terminal("tick GBPUSD 1.1 1.2") as run:
+            await world.sink.until("quotes")
+            await run.tell("offset 3600", "tick GBPUSD 1.3 1.4")
+            await world.sink.until("quotes", 2)
