@@ -331,7 +331,8 @@ class Agent:
         for result in told.results:
             said += side.send_result(result, gmt_msc)
         if told.report is not None:
-            said += side.send_report(told.report, gmt_msc, offset_s)
+            unasked = not told.is_asked
+            said += side.send_report(told.report, gmt_msc, offset_s, unasked=unasked)
         if told.quotes:
             said += side.send_quotes(told.quotes, gmt_msc)
         if told.heartbeat is not None:

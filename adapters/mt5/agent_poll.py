@@ -53,6 +53,8 @@ class Told:
     quotes: list[frames.QuoteRow] = field(default_factory=list)
     heartbeat: Heartbeat | None = None
     report: FullReport | None = None
+    is_asked: bool = True
+    """The report answers a request or a welcome."""
     gmt_offset_s: int | None = None
 
 
@@ -111,6 +113,7 @@ class PollThread(threading.Thread):
         self._deals_from_msc = since_msc
         self._known_deals: set[int] = set()
         self._terms = ToldTerms()
+        self._has_new_terms = False
         self._beat_s = self._history_s = self._floor_s = 0.0
         self._floor_looks = 0
 
@@ -157,10 +160,14 @@ class PollThread(threading.Thread):
             self._beat_s = now_s
             told.heartbeat = self._heartbeat(positions)
             self._watch_terms(now_s)
-        if self.wants_report:
+        told.is_asked = self.wants_report
+        if self.wants_report or self._has_new_terms:
             self.wants_report = False
             told.report = self._report(positions)
-            self.wants_report |= told.report is None
+            if told.report is None:
+                self.wants_report |= told.is_asked
+            else:
+                self._has_new_terms = False
         self._mind_the_floor(now_s)
         told.gmt_offset_s = self.gmt_offset_s
         return told
@@ -215,8 +222,9 @@ class PollThread(threading.Thread):
             return None  # there is no arithmetic to put into it: at the next look
         watched = self._package.watched()
         names = [one.symbol for one in positions or ()] + [one.symbol for one in orders or ()]
-        names += [*self._wanted_here(), *(watched or ())]
-        specs = self._package.specs(list(dict.fromkeys(names))[:MOST_SPECS])
+        needed = dict.fromkeys([*names, *self._wanted_here()])
+        most = max(MOST_SPECS, len(needed))
+        specs = self._package.specs([*dict.fromkeys([*needed, *(watched or ())])][:most])
         report = FullReport(
             account=account,
             positions=positions or (),
@@ -235,7 +243,7 @@ class PollThread(threading.Thread):
         names = [one.symbol for one in self._positions or ()]
         names = list(dict.fromkeys([*names, *self._wanted_here()]))
         if self._terms.are_outdated(self._package, names, now_s):
-            self.wants_report = True
+            self._has_new_terms = True
 
     def _wanted_here(self) -> list[str]:
         """The wanted symbols that the broker has."""

@@ -311,8 +311,8 @@ class Connection:
                 await sink.position_changed(key, change, position, sent, self._receipt(n))
             case ResultTold(n, sent, result):
                 await sink.result(key, result, sent, self._receipt(n))
-            case Reported(n, sent, report):
-                asked_ns = self._answered(sent.received_ns)
+            case Reported(n, sent, report, is_asked):
+                asked_ns = self._answered(sent.received_ns) if is_asked else self._linked_ns
                 receipt = self._receipt(n)
                 await sink.reported(key, report, sent._replace(asked_ns=asked_ns), receipt)
             case ReportNeeded():

@@ -29,6 +29,8 @@ class Reported:
     n: int
     sent: Sent
     report: FullReport
+    is_asked: bool = True
+    """False: it answers no request, also where one is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ class Tellings:
             self._digest = None
         else:
             self._asked_ns = sent.received_ns
-        return Reported(frame.n, sent, report)
+        return Reported(frame.n, sent, report, not frame.unasked)
 
     def _position(
         self, frame: frames.Position, sent: Sent, _events: list[Telling | ReportNeeded]

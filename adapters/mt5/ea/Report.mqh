@@ -143,8 +143,9 @@ public:
      }
 
    // `s`, in as many parts as it needs. `believed`: the terminal has been at the broker's server
-   // long enough for its lists to be whole.
-   void              TellReport(Link &to, Journal &journal, string &wanted[], const bool believed)
+   // long enough for its lists to be whole. `asked`: a request or a welcome is why.
+   void              TellReport(Link &to, Journal &journal, string &wanted[], const bool believed,
+                                const bool asked)
      {
       ArrayResize(m_records, 0);
       ArrayResize(m_sections, 0);
@@ -191,7 +192,7 @@ public:
         {
          string body = "\"part\":" + IntegerToString(part + 1);
          body += ",\"parts\":" + IntegerToString(ArraySize(cuts));
-         body += ",\"complete\":" + JsonBool(complete);
+         body += ",\"complete\":" + JsonBool(complete) + ",\"unasked\":" + JsonBool(!asked);
          body += ",\"gmt_offset_s\":" + IntegerToString(m_offset_s);
          if(part == 0)
             body += "," + AccountJson() + ",\"floor\":" + JsonNumber(journal.Floor());

@@ -153,11 +153,11 @@ void TellChanges()
    g_teller.TellPositions(g_link);
   }
 
-void Report(const bool settled)
+void Report(const bool settled, const bool asked)
   {
    string wanted[];
    g_quotes.Wanted(wanted);
-   g_teller.TellReport(g_link, g_journal, wanted, settled);
+   g_teller.TellReport(g_link, g_journal, wanted, settled, asked);
    g_report_due = false;
    g_beat_tick = 0;
   }
@@ -179,7 +179,7 @@ void Beat()
    g_quotes.Wanted(wanted);
    if(g_teller.HasNewTerms(wanted))
      {
-      Report(true);
+      Report(true, false);
       g_beat_tick = now;
      }
    g_teller.TellBeat(g_link);
@@ -224,7 +224,7 @@ void Pump()
    if(settled && g_link.IsUp())
      {
       if(g_report_due)
-         Report(settled);
+         Report(settled, true);
       g_quotes.TellNew(g_link);
       Beat();
      }

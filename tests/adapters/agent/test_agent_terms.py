@@ -20,10 +20,10 @@ def change(bench: Bench, symbol: str, **terms: object) -> None:
 def told(bench: Bench, beats: int = 1) -> dict[str, SpecReport] | None:
     """The specifications of the report within so many heartbeats; None: there was none."""
     for _ in range(beats):
-        report = bench.look(after_s=1.1).report
-        if report is not None:
-            assert report.complete
-            return {spec.name: spec for spec in report.specs}
+        look = bench.look(after_s=1.1)
+        if look.report is not None:
+            assert look.report.complete
+            return {spec.name: spec for spec in look.report.specs}
     return None
 
 
@@ -98,3 +98,17 @@ def test_a_report_that_failed_does_not_count_as_told() -> None:
     specs = told(bench, 6)
     assert specs is not None
     assert specs["EURUSD"].trade_mode == 3
+
+
+def test_a_report_of_new_terms_is_said_to_be_unasked_and_a_request_is_answered_all_the_same() -> (
+    None
+):
+    bench = reporting()
+    change(bench, "EURUSD", trade_mode=3)
+    look = bench.look(after_s=1.1)
+    assert look.report is not None
+    assert not look.is_asked
+    bench.poll.wants_report = True
+    look = bench.look(after_s=1.1)
+    assert look.report is not None
+    assert look.is_asked

@@ -1,9 +1,11 @@
 """The real expert when symbols' terms of trade change, and when it is started anew in place."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from adapters.mt5.tellings import Reported
 from engine.domain.ids import AccountKey
 from engine.domain.reports import SpecReport
 from engine.link import Action
@@ -22,6 +24,21 @@ def told(world: World) -> dict[str, SpecReport]:
     return {spec.name: spec for spec in world.report().specs}
 
 
+def are_asked(world: World) -> list[bool]:
+    """Whether each report from now on answers a request."""
+    asked: list[bool] = []
+    tellings = world.house.gateway._links[ACCOUNT].side.tellings
+    take = tellings.take
+
+    def noting(frame: Any, now_ns: int) -> Any:
+        events = take(frame, now_ns)
+        asked.extend(event.is_asked for event in events if isinstance(event, Reported))
+        return events
+
+    tellings.take = noting  # type: ignore[method-assign]
+    return asked
+
+
 # Terms
 
 
@@ -30,12 +47,16 @@ async def test_new_terms_of_a_held_symbol_are_told_by_a_report(
 ) -> None:
     async with opened(program, tmp_path) as world, world.terminal(HELD) as run:
         assert told(world)["EURUSD"].trade_contract_size == 100_000.0
+        asked = are_asked(world)
         await run.tell("terms EURUSD 10000 0.1 1.0")
         await world.sink.until("reported", 2)
         now = told(world)["EURUSD"]
         assert (now.trade_contract_size, now.volume_step) == (10_000.0, 0.1)
         assert world.report().complete
         assert world.house.gateway.statistics().reports_needed == {}
+        await world.command(action=Action.REPORT)
+        await world.sink.until("reported", 3)
+        assert asked == [False, True]
 
 
 async def test_new_terms_of_a_symbol_that_is_asked_for_are_told(
