@@ -4,6 +4,8 @@
 #ifndef TIDEGATE_JOURNAL
 #define TIDEGATE_JOURNAL
 
+#include "Json.mqh"
+
 #define JOURNAL_INTENTS_KEPT 512
 #define JOURNAL_LINES_KEPT 4096
 
