@@ -11,13 +11,22 @@ for the journal.
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from random import Random
 
 import trio
 from msgspec.structs import replace
 
-from engine.clock import Clock
+from engine.agenda import (
+    WATCHING,
+    Answer,
+    HandOut,
+    Hands,
+    Job,
+    Settled,
+    Sign,
+    Store,
+    Valued,
+    Watching,
+)
 from engine.domain.account import AccountState
 from engine.domain.commands import Halt, Refused, Respec
 from engine.domain.digest import state_digest
@@ -50,15 +59,12 @@ from engine.domain.step import Step, obey, step
 from engine.domain.valuation import symbols_needed
 from engine.domain.watch import Marks
 from engine.errors import JournalError, JournalFullError
-from engine.inbox import Asked, Inbox, Item, Noted, Reply, Reported, Told
+from engine.inbox import Asked, Inbox, Noted, Reported, Told
 from engine.kept import Entry
-from engine.link import Receipt
-from engine.meters import Meter
 from engine.outbox import Seen
-from engine.ports import Journal, Outbox, Terminals
+from engine.ports import Journal, Outbox
 from engine.seats import Seat
 from engine.sentry import Sentry
-from engine.tap import Tap
 
 CRASHED = "crashed"
 """The cause of the halt of an account whose actor was given up."""
@@ -68,68 +74,6 @@ FULL_PAUSE_S = 0.5
 
 _BURST = 16
 """Items taken between two checkpoints: a fraction of a millisecond."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """One change of an account's state."""
-
-    place: int
-    number: int
-    """Of the telling that led to it; 0 for deals and commands from outside."""
-    index: int
-    """First tick valued on this state: a close stands from the next tick on."""
-    before: AccountState
-    state: AccountState
-    records: tuple[Record, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Hands:
-    """What a live account's actor works with beside the journal."""
-
-    terminals: Terminals
-    clock: Clock
-    random: Random
-    """For the pauses between tries."""
-    tap: Tap
-    """Where its durable records come out."""
-    on_full: Callable[[AccountKey], None]
-    """Called while the disk is full, at each try."""
-    meter: Meter
-
-
-@dataclass(frozen=True, slots=True)
-class _Store:
-    records: tuple[Record, ...]
-    entry: Entry | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _HandOut:
-    """What a live step asks of the world besides, once it is durable."""
-
-    effects: tuple[Effect, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Sign:
-    receipt: Receipt
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    reply: Reply
-    step: Step
-
-
-class _Watching:
-    """Reading the new state for what to watch for: the last thing to do of an item."""
-
-
-_WATCHING = _Watching()
-_Valued = QuoteMarked | TimeReached | MarketFound | ReplayEnded
-_Job = Item | Event | SendClose | _Store | _HandOut | _Sign | _Answer | _Watching
 
 
 class Actor:
@@ -170,7 +114,7 @@ class Actor:
         self._journal = journal
         self._outbox = outbox
         self._on_settled = on_settled
-        self._agenda: deque[_Job] = deque()
+        self._agenda: deque[Job] = deque()
         self._number = self._index = 0
         self._heard_ns = self._decided_ns = 0
         self._seen = Seen(0, None, {})
@@ -230,14 +174,14 @@ class Actor:
         """Closes the inbox and refuses every command that has no answer yet."""
         self.inbox.close(reason)
         for job in self._agenda:
-            if isinstance(job, Asked | _Answer):
+            if isinstance(job, Asked | Answer):
                 job.reply.give(Refused(reason))
 
     async def _finish(self) -> None:
         """Does what is on the agenda. A job that raises stays there, undone."""
         while self._agenda:
             job = self._agenda[0]
-            if isinstance(job, _Store):
+            if isinstance(job, Store):
                 await self._store(job.records, job.entry)
                 self._agenda.popleft()
             elif isinstance(job, SendClose):
@@ -249,7 +193,7 @@ class Actor:
                 self._agenda.popleft()
                 self._agenda.extendleft(reversed(todo))
 
-    def _do(self, job: _Job) -> list[_Job]:
+    def _do(self, job: Job) -> list[Job]:
         """One job that never waits, and what it leaves to do before all else."""
         match job:
             case Told():
@@ -258,16 +202,16 @@ class Actor:
                 return self._obey(job)
             case Reported():
                 self._look(job.deal.time_msc)
-                return [job.deal, _WATCHING]
+                return [job.deal, WATCHING]
             case Noted():
                 return self._note(job)
-            case _Sign():
+            case Sign():
                 job.receipt.sign()
-            case _HandOut():
+            case HandOut():
                 return self._hand_out(job.effects)
-            case _Answer():
+            case Answer():
                 job.reply.give(job.step)
-            case _Watching():
+            case Watching():
                 self.sentry.read(self.state, self._seen.quotes)
             case (
                 Opened()
@@ -283,11 +227,11 @@ class Actor:
                 return self._swap(step(self._met(), job), job)
         return []
 
-    def _hear(self, told: Told) -> list[_Job]:
+    def _hear(self, told: Told) -> list[Job]:
         """A tick or an instant: the broker's stops first, then the account itself."""
         event, quotes = told.event, _quotes(told.event)
         assert not isinstance(event, DealReported), "a deal is told among ticks"
-        if self._hands is not None and isinstance(event, _Valued):
+        if self._hands is not None and isinstance(event, Valued):
             # Told before a position came whose symbol it lacks. And an account without a place is
             # not told of every tick: it looks at the quotes of now.
             needs, is_placed = self.seat.needs, self.seat.slot is not None
@@ -305,10 +249,10 @@ class Actor:
             return [event]
         if isinstance(event, QuoteMarked):
             deals = self._outbox.reached(self.state, self._seen)
-            return [*deals, _with_marks(event, self.sentry.marks), _WATCHING]
-        return [_with_marks(event, self.sentry.marks), _WATCHING]
+            return [*deals, _with_marks(event, self.sentry.marks), WATCHING]
+        return [_with_marks(event, self.sentry.marks), WATCHING]
 
-    def _obey(self, asked: Asked) -> list[_Job]:
+    def _obey(self, asked: Asked) -> list[Job]:
         """A command is answered once what it led to is durable, before it is handed out."""
         command = asked.command
         if self._hands is not None:
@@ -317,13 +261,13 @@ class Actor:
         done = obey(self._met(), command)
         if isinstance(done, Refused):
             asked.reply.give(done)
-            return [_WATCHING]
+            return [WATCHING]
         todo = self._swap(done, command)
-        is_stored = bool(todo) and isinstance(todo[0], _Store)
-        todo.insert(1 if is_stored else 0, _Answer(asked.reply, done))
-        return [*todo, _WATCHING]
+        is_stored = bool(todo) and isinstance(todo[0], Store)
+        todo.insert(1 if is_stored else 0, Answer(asked.reply, done))
+        return [*todo, WATCHING]
 
-    def _note(self, noted: Noted) -> list[_Job]:
+    def _note(self, noted: Noted) -> list[Job]:
         """What the link says, stamped with the time, quotes and chance of this moment."""
         assert self._hands is not None, "a replay has no link"
         event, now_msc = noted.event, self._now_msc()
@@ -340,8 +284,8 @@ class Actor:
             told["quotes"] = quotes
         if "jitter" in event.__struct_fields__:
             told["jitter"] = self._hands.random.random()
-        signed = [] if noted.receipt is None else [_Sign(noted.receipt)]
-        return [replace(event, **told), *signed, _WATCHING]
+        signed = [] if noted.receipt is None else [Sign(noted.receipt)]
+        return [replace(event, **told), *signed, WATCHING]
 
     def _beats_quietly(self, event: HeartbeatCame, now_msc: int) -> bool:
         """Whether a heartbeat changed nothing lasting: then the kernel goes on watching as before.
@@ -363,7 +307,7 @@ class Actor:
         self._seen = Seen(now_msc, None, quotes)
         return True
 
-    def _hand_out(self, effects: tuple[Effect, ...]) -> list[_Job]:
+    def _hand_out(self, effects: tuple[Effect, ...]) -> list[Job]:
         """What waited for the journal; closes that are durable now may go."""
         hands = self._hands
         assert hands is not None, "a replay has no terminal"
@@ -400,25 +344,25 @@ class Actor:
         self._number = self._index = 0
         self._seen = Seen(time_msc, None, self.seat.quotes())
 
-    def _swap(self, done: Step, taken: Input | None = None) -> list[_Job]:
+    def _swap(self, done: Step, taken: Input | None = None) -> list[Job]:
         """Puts the new state in place; what is to be done of its effects, durability first."""
         hands = self._hands
         before, state = self._met(), done.state
         records = published(done.effects)
-        todo: list[_Job] = []
+        todo: list[Job] = []
         if hands is not None:
             assert taken is not None, "a live step without its input cannot be kept"
             if must_be_kept(before, taken, done):
                 entry = Entry(self.entries + 1, encode_entry(before, taken), state_digest(state))
-                todo.append(_Store(records, entry))
+                todo.append(Store(records, entry))
             rest = tuple([e for e in done.effects if not isinstance(e, Publish | SendCommand)])
-            todo.extend([_HandOut(rest)] if rest else ())
+            todo.extend([HandOut(rest)] if rest else ())
         else:
-            todo.extend([_Store(records)] if records else ())
+            todo.extend([Store(records)] if records else ())
             todo.extend([effect for effect in done.effects if isinstance(effect, SendClose)])
         self._take(before, state, records, taken)
         if hands is not None:
-            if todo and isinstance(todo[0], _Store):
+            if todo and isinstance(todo[0], Store):
                 self.entries += 1
                 self.kept_trackers = state.marks.trackers
             if records:
@@ -488,7 +432,7 @@ class Actor:
 
 def _quotes(event: Event) -> dict[str, Quote]:
     """The quotes an event carries, its own dictionary where it is one."""
-    if isinstance(event, _Valued):
+    if isinstance(event, Valued):
         return event.quotes if isinstance(event.quotes, dict) else dict(event.quotes)
     return {}
 
@@ -497,5 +441,5 @@ _MARKED = QuoteMarked | TimeReached | MarketFound | Opened
 """After these the marks of the state are those of now."""
 
 
-def _with_marks(event: _Valued, marks: Marks) -> _Valued:
+def _with_marks(event: Valued, marks: Marks) -> Valued:
     return replace(event, marks=marks)

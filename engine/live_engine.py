@@ -12,7 +12,8 @@ from typing import Any
 
 import trio
 
-from engine.actor import Actor, Hands
+from engine.actor import Actor
+from engine.agenda import Hands
 from engine.board import Board, Encoded
 from engine.clock import Clock
 from engine.desk import FeedHealth, Health, Taken

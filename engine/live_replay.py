@@ -12,7 +12,7 @@ from operator import itemgetter
 import numpy as np
 import trio
 
-from engine.actor import Settled
+from engine.agenda import Settled
 from engine.clock import VirtualClock
 from engine.domain.account import AccountState
 from engine.domain.ids import AccountKey

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import trio
 
-from engine.actor import Actor, Hands, Settled
+from engine.actor import Actor
+from engine.agenda import Hands, Settled
 from engine.clock import Clock
 from engine.domain.account import AccountState
 from engine.domain.commands import Command, Refused

@@ -10,12 +10,19 @@ from engine.errors import UserError
 
 def agent(
     engine: Annotated[str, typer.Option("--engine", metavar="HOST:PORT", help="Where it listens.")],
-    authority: Annotated[
-        Path, typer.Option("--authority", help="The engine's ca.pem: its certificate is trusted.")
-    ],
     key_file: Annotated[
         Path, typer.Option("--key-file", help="The terminal's key, as `keys add` printed it.")
     ],
+    authority: Annotated[
+        Path | None,
+        typer.Option("--authority", help="The engine's ca.pem: what it signed is taken."),
+    ] = None,
+    thumbprint: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--thumbprint", help="SHA-256 of the engine's certificate, and no other is taken."
+        ),
+    ] = None,
     state: Annotated[
         Path, typer.Option("--state", help="Directory for what must outlive a restart.")
     ] = Path("agent"),
@@ -48,8 +55,9 @@ def agent(
     made = agent_of(
         host,
         int(port),
-        authority,
         key_file,
+        authority=authority,
+        pins=thumbprint or (),
         state=state,
         login=login,
         server=server_name,

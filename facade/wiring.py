@@ -1,6 +1,6 @@
 """The composition root: the one module that knows both the facade and the adapters."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -19,6 +19,8 @@ from adapters.mt5.certificates import (
     CertificateFiles,
     client_context,
     make_certificates,
+    pin_of,
+    pinning_context,
     renew_server_certificate,
     server_context,
     thumbprints,
@@ -192,16 +194,31 @@ def _minute_of(time_of_day: str) -> int:
     return int(hour) * 60 + int(minute)
 
 
-def agent_of(host: str, port: int, authority: Path, key_file: Path, **more: Any) -> Agent:
+def agent_of(
+    host: str,
+    port: int,
+    key_file: Path,
+    *,
+    authority: Path | None,
+    pins: Sequence[str] = (),
+    **more: Any,
+) -> Agent:
     """The agent beside the terminal of this machine.
 
+    The engine is known by a certificate of the authority, by a pinned one, or by both.
+
     Raises:
-        UserError: the package, the authority or the key is not there.
+        UserError: the package, the authority or the key is not there, or nothing tells how to
+            know the engine.
     """
+    if authority is None and not pins:
+        raise UserError("how is the engine known?", help="--authority ca.pem, or --thumbprint")
+    taken = frozenset(pin_of(text) for text in pins)
+    tls = pinning_context() if authority is None else client_context(authority)
     key = key_from_hex(
         read_secret(key_file, "TIDEGATE_TERMINAL_KEY").reveal().decode(), str(key_file)
     )
-    settings = AgentSettings(host=host, port=port, tls=client_context(authority), key=key, **more)
+    settings = AgentSettings(host=host, port=port, tls=tls, pins=taken, key=key, **more)
     return Agent(load_package(), settings)
 
 

@@ -71,7 +71,7 @@ class Speech:
                     said += side.send_result(telling, gmt_msc)
         return said
 
-    def report(self, side: TerminalSide) -> bytes:
+    def report(self, side: TerminalSide, *, unasked: bool = False) -> bytes:
         """Everything."""
         self.plant_clock_faults()
         account = self._server.accounts[self._login]
@@ -86,7 +86,8 @@ class Speech:
             complete=not failed,
         )
         self._told_specs = report.specs
-        return side.send_report(report, self.gmt_msc(), self._offset_s_if_changed())
+        offset_s = self._offset_s_if_changed()
+        return side.send_report(report, self.gmt_msc(), offset_s, unasked=unasked)
 
     def has_new_terms(self) -> bool:
         """Whether a symbol's terms are not those last reported: only a report can tell them."""

@@ -268,7 +268,7 @@ class Terminal:
                 return
             self._flush()
             if self._speech.has_new_terms():
-                self._say(self._speech.report(side))
+                self._say(self._speech.report(side, unasked=True))
             self._say(self._speech.heartbeat(side))
 
     # The engine's commands

@@ -23,6 +23,7 @@ import trio
 from adapters.mt5 import frames
 from adapters.mt5.agent_package import Facts, Package
 from adapters.mt5.agent_poll import PollThread, Told
+from adapters.mt5.certificates import thumbprint_of
 from adapters.mt5.intents import IntentTable
 from adapters.mt5.protocol import EndCode, Ended, Refusal
 from adapters.mt5.terminal_side import (
@@ -64,6 +65,8 @@ class AgentSettings:
     host: str
     port: int
     tls: ssl.SSLContext
+    pins: frozenset[str] = frozenset()
+    """SHA-256 thumbprints of the certificate that is taken; empty: whichever `tls` takes."""
     server_hostname: str | None = None
     key: Secret
     state: Path
@@ -195,7 +198,12 @@ class Agent:
         ended = Ended("cut")
         try:
             with trio.CancelScope(deadline=trio.current_time() + HANDSHAKE_S) as self._scope:
-                ended = await self._speak(tls, facts, intents, poll)
+                await tls.do_handshake()
+                # Before a word is said: the hello alone names the account.
+                pinned = self._is_pinned(thumbprint_of(tls.getpeercert(binary_form=True)))
+                ended = Ended("not_pinned")
+                if pinned:
+                    ended = await self._speak(tls, facts, intents, poll)
         except* (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError):
             ended = Ended("broken")
         finally:
@@ -204,6 +212,13 @@ class Agent:
             self._out.clear()
             await trio.aclose_forcefully(tls)
         return ended
+
+    def _is_pinned(self, thumbprint: str) -> bool:
+        pins = self._settings.pins
+        if not pins or thumbprint in pins:
+            return True
+        log.error("the engine shows a certificate that is not pinned: %s", thumbprint)
+        return False
 
     async def _speak(
         self,
@@ -316,7 +331,8 @@ class Agent:
         for result in told.results:
             said += side.send_result(result, gmt_msc)
         if told.report is not None:
-            said += side.send_report(told.report, gmt_msc, offset_s)
+            unasked = not told.is_asked
+            said += side.send_report(told.report, gmt_msc, offset_s, unasked=unasked)
         if told.quotes:
             said += side.send_quotes(told.quotes, gmt_msc)
         if told.heartbeat is not None:

@@ -256,6 +256,23 @@ class Package:
             return None
         return frames.QuoteRow(symbol, one.time_msc, one.bid, one.ask, BID_AND_ASK)
 
+    def ticks(self, symbol: str, since_msc: int, most: int) -> list[frames.QuoteRow] | None:
+        """Ticks of that server time and later, oldest first; None: the query failed.
+
+        `most` counts from the whole second before on: the package is asked by the second. It may
+        wait for the terminal, which fetches what it does not have.
+        """
+        mt5 = self._mt5
+        found = mt5.copy_ticks_from(symbol, since_msc // 1000, most, mt5.COPY_TICKS_ALL)
+        if found is None:
+            return None
+        return [
+            frames.QuoteRow(
+                symbol, int(one["time_msc"]), float(one["bid"]), float(one["ask"]), BID_AND_ASK
+            )
+            for one in found[found["time_msc"] >= since_msc]
+        ]
+
     def close_position(
         self,
         position: PositionReport,

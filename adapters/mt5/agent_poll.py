@@ -15,6 +15,8 @@ import msgspec
 
 from adapters.mt5 import frames
 from adapters.mt5.agent_package import Package, changed
+from adapters.mt5.agent_terms import ToldTerms, has_terms
+from adapters.mt5.agent_ticks import TickReader
 from adapters.mt5.constants import position_digest
 from adapters.mt5.intents import IntentTable
 from engine.domain.reports import (
@@ -24,7 +26,6 @@ from engine.domain.reports import (
     Heartbeat,
     IntentReport,
     PositionReport,
-    SpecReport,
 )
 from engine.link import Action, PositionChange
 
@@ -33,19 +34,13 @@ OUTGROWN, EXPIRED, MALFORMED, NOT_BEGUN = -1, -2, -3, -4
 NO_ANSWER = 10012
 CLOSED_ALREADY = 10036
 DONE = 10009
-SPECS_S = 60.0
 HISTORY_S = 1.0
 """Deals are asked for at least so often, and at once when positions changed."""
 FLOOR_LOOKS = 3
-OFFSET_STEP_S = 900
-OFFSET_MOST_S = 14 * 3600
-FRESH_S = 2.0
 OVERLAP_MSC = 60_000
 FIRST_LOOK_MSC = 86_400_000
 """So far back before the first mark: no server's clock is a day behind UTC."""
 MOST_SPECS = 512
-CLOCK_SYMBOLS = 20
-"""Whose ticks tell the server's clock before the engine wants any."""
 
 
 @dataclass(slots=True)
@@ -58,6 +53,8 @@ class Told:
     quotes: list[frames.QuoteRow] = field(default_factory=list)
     heartbeat: Heartbeat | None = None
     report: FullReport | None = None
+    is_asked: bool = True
+    """The report answers a request or a welcome."""
     gmt_offset_s: int | None = None
 
 
@@ -101,13 +98,11 @@ class PollThread(threading.Thread):
         self._hear_failure = hear_failure
         self._period_s = period_s
         self._magic = magic
-        self._offset_s = gmt_offset_s if gmt_offset_s is not None else intents.gmt_offset_s
-        self._is_fixed = gmt_offset_s is not None
+        self._ticks = TickReader(package, intents, gmt_offset_s, wall_s)
         self._silent_s = silent_s
         self._floor_silent_s = floor_silent_s
         self._settle_s = settle_s
         self._connected_s: float | None = None
-        self._wall_s = wall_s
         self._stopping = threading.Event()
         self._positions: tuple[PositionReport, ...] | None = None
         self._is_marked = intents.deals_msc is not None
@@ -117,17 +112,15 @@ class PollThread(threading.Thread):
             since_msc = intents.deals_msc - OVERLAP_MSC
         self._deals_from_msc = since_msc
         self._known_deals: set[int] = set()
-        self._ticks: dict[str, int] = {}
-        self._clock_symbols: tuple[str, ...] = ()
-        self._terms: dict[str, SpecReport] = {}
-        self._beat_s = self._history_s = self._floor_s = self._terms_s = 0.0
+        self._terms = ToldTerms()
+        self._has_new_terms = False
+        self._beat_s = self._history_s = self._floor_s = 0.0
         self._floor_looks = 0
-        self._selected: tuple[str, ...] = ()
 
     @property
     def gmt_offset_s(self) -> int | None:
         """Server's wall clock minus UTC; None: no tick has told it yet."""
-        return self._offset_s
+        return self._ticks.gmt_offset_s
 
     def stop(self) -> None:
         """Ends it after the look at hand."""
@@ -162,17 +155,21 @@ class PollThread(threading.Thread):
             self._positions = positions
         if commanded or moved or now_s - self._history_s >= HISTORY_S:
             self._tell_deals(told, now_s)
-        self._quote(told)
+        told.quotes = self._ticks.read(self.wanted)
         if now_s - self._beat_s >= self.heartbeat_s:
             self._beat_s = now_s
             told.heartbeat = self._heartbeat(positions)
-        self._watch_terms(now_s)
-        if self.wants_report:
+            self._watch_terms(now_s)
+        told.is_asked = self.wants_report
+        if self.wants_report or self._has_new_terms:
             self.wants_report = False
             told.report = self._report(positions)
-            self.wants_report |= told.report is None
+            if told.report is None:
+                self.wants_report |= told.is_asked
+            else:
+                self._has_new_terms = False
         self._mind_the_floor(now_s)
-        told.gmt_offset_s = self._offset_s
+        told.gmt_offset_s = self.gmt_offset_s
         return told
 
     # Looking
@@ -206,46 +203,6 @@ class PollThread(threading.Thread):
         newest = max((deal.time_msc for deal in found), default=0)
         self._deals_from_msc = max(self._deals_from_msc, newest - OVERLAP_MSC)
 
-    def _quote(self, told: Told) -> None:
-        if self.wanted != self._selected:
-            self._package.select(self.wanted)
-            self._selected = self.wanted
-        for symbol in self._selected:
-            row = self._package.tick(symbol)
-            if row is not None and self._is_new(row):
-                told.quotes.append(row)
-        if self._offset_s is None:
-            self._clock_symbols = self._clock_symbols or (self._package.watched() or ())
-            for symbol in self._clock_symbols[:CLOCK_SYMBOLS]:
-                row = self._package.tick(symbol)
-                if row is not None:
-                    self._is_new(row)
-
-    def _is_new(self, row: frames.QuoteRow) -> bool:
-        """Whether this tick was not seen; one that follows another came just now."""
-        before = self._ticks.get(row.symbol)
-        if before == hash(row):
-            return False
-        self._ticks[row.symbol] = hash(row)
-        if before is not None:
-            self._estimate_offset(row.time_msc)
-        return True
-
-    def _estimate_offset(self, server_msc: int) -> None:
-        """A tick that just came was made just now: its wall clock less ours is the offset.
-
-        Rounded to a quarter of an hour; a tick that fits none is too old to tell. The first one
-        seen of a symbol never tells: after the close it fits by chance for 4 s in each 900.
-        """
-        if self._is_fixed:
-            return
-        apart_s = server_msc / 1000.0 - self._wall_s()
-        steps = round(apart_s / OFFSET_STEP_S)
-        offset_s = steps * OFFSET_STEP_S
-        if abs(apart_s - offset_s) <= FRESH_S and abs(offset_s) <= OFFSET_MOST_S:
-            self._offset_s = offset_s
-            self._intents.note_offset(offset_s)
-
     def _heartbeat(self, positions: tuple[PositionReport, ...] | None) -> Heartbeat | None:
         account = self._package.account()
         if account is None or positions is None:
@@ -265,28 +222,32 @@ class PollThread(threading.Thread):
             return None  # there is no arithmetic to put into it: at the next look
         watched = self._package.watched()
         names = [one.symbol for one in positions or ()] + [one.symbol for one in orders or ()]
-        names += [*self.wanted, *(watched or ())]
-        specs = self._package.specs(list(dict.fromkeys(names))[:MOST_SPECS])
-        self._terms = {one.name: _terms(one) for one in specs or ()}
-        return FullReport(
+        needed = dict.fromkeys([*names, *self._wanted_here()])
+        most = max(MOST_SPECS, len(needed))
+        specs = self._package.specs([*dict.fromkeys([*needed, *(watched or ())])][:most])
+        report = FullReport(
             account=account,
             positions=positions or (),
             orders=orders or (),
-            specs=specs or (),
+            specs=tuple(one for one in specs or () if has_terms(one)),
             recent_intents=self._intents.recent(),
             floor=self._intents.floor or None,
             complete=None not in (positions, orders, specs, watched),
         )
+        if report.complete:
+            self._terms.keep(report.specs)
+        return report
 
     def _watch_terms(self, now_s: float) -> None:
         """A symbol's new terms are told by a report: nothing else can."""
-        if now_s - self._terms_s < SPECS_S:
-            return
-        self._terms_s = now_s
-        held = {one.symbol for one in self._positions or ()}
-        specs = self._package.specs(name for name in self._terms if name in held)
-        if any(_terms(one) != self._terms[one.name] for one in specs or ()):
-            self.wants_report = True
+        names = [one.symbol for one in self._positions or ()]
+        names = list(dict.fromkeys([*names, *self._wanted_here()]))
+        if self._terms.are_outdated(self._package, names, now_s):
+            self._has_new_terms = True
+
+    def _wanted_here(self) -> list[str]:
+        """The wanted symbols that the broker has."""
+        return [name for name in self.wanted if name not in self._ticks.unknown]
 
     # Commands
 
@@ -377,11 +338,6 @@ class PollThread(threading.Thread):
             self._package.cancel(order.ticket, "tg:floor")
         for position in self._package.positions() or ():
             self._package.close_position(position, None, 500, self._magic, "tg:floor")
-
-
-def _terms(spec: SpecReport) -> SpecReport:
-    """What does not move with the market."""
-    return msgspec.structs.replace(spec, trade_tick_value=0.0)
 
 
 def _names_nothing(command: frames.Command) -> bool:

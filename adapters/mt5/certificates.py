@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 from cryptography import x509
@@ -21,6 +22,7 @@ from adapters.mt5.keys import write_private
 from engine.errors import UserError
 
 AUTHORITY_DAYS = 3650
+_SHA256_DIGITS = 64
 SERVER_DAYS = 825
 """Clients of some systems refuse server certificates that live longer."""
 
@@ -148,6 +150,35 @@ def client_context(authority: Path) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise UserError("no usable authority", place=str(authority)) from error
     return context
+
+
+def pinning_context() -> ssl.SSLContext:
+    """TLS of a terminal that takes any certificate: it must compare the thumbprint by itself."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def pin_of(text: str) -> str:
+    """A SHA-256 thumbprint as `thumbprint_of` writes it; colons and spaces do not matter.
+
+    Raises:
+        UserError: it is none.
+    """
+    digits = "".join(text.split()).replace(":", "").upper()
+    if len(digits) != _SHA256_DIGITS or not set(digits) <= set("0123456789ABCDEF"):
+        raise UserError(
+            f"`{text}` is no SHA-256 thumbprint",
+            help="64 hex digits, as `tidegate keys authority` prints them",
+        )
+    return digits
+
+
+def thumbprint_of(certificate: bytes | None) -> str:
+    """SHA-256 of a certificate in DER form, upper-case hex; empty where there is none."""
+    return sha256(certificate).hexdigest().upper() if certificate else ""
 
 
 def _server(

@@ -5,15 +5,14 @@ is queued, with a deadline. Whatever ends the link ends in one place, `_part`.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Protocol
 
 import trio
 
 from adapters.mt5 import parse
-from adapters.mt5.door import GatewaySettings, log
+from adapters.mt5.door import log
 from adapters.mt5.engine_side import EngineSide, Proved, SaidHello
+from adapters.mt5.house import House
 from adapters.mt5.protocol import EndCode, Ended, Refusal, Stage
 from adapters.mt5.tellings import (
     REPORT_RETRY_NS,
@@ -24,57 +23,18 @@ from adapters.mt5.tellings import (
     Reported,
     ReportNeeded,
     ResultTold,
+    together,
 )
 from adapters.mt5.tls import TlsChannel
-from engine.clock import Clock
 from engine.domain.ids import AccountKey
 from engine.errors import UserError
 from engine.link import Action, Handed, Receipt, TerminalCommand, TerminalFacts
-from engine.ports import LinkSink
 from engine.secret import Secret
 
 LINGER_BYTES = 1 << 20
 ASKS_KEPT = 64
 
 Broken = (trio.BrokenResourceError, trio.ClosedResourceError)
-
-
-class House(Protocol):
-    """What a connection asks of the gateway it belongs to."""
-
-    settings: GatewaySettings
-    sink: LinkSink
-    clock: Clock
-
-    async def offer(self, connection: "Connection") -> tuple[tuple[Secret, ...], str, int]:
-        """The keys to prove, a challenge and an epoch, for its hello. UserError: not now."""
-
-    async def admit(self, connection: "Connection") -> bool:
-        """Takes it in the place of an older one. False: its epoch was taken meanwhile."""
-
-    def resume_from(self, connection: "Connection") -> int:
-        """Where its session's numbers go on."""
-
-    def join(self, connection: "Connection") -> tuple[str, ...]:
-        """Lets it lead where nobody does; what it is to quote: nothing where another leads."""
-
-    def leads(self, connection: "Connection") -> str | None:
-        """The feed its quotes are for; None where another leads."""
-
-    def heard(self, connection: "Connection") -> None:
-        """It was stale and is not."""
-
-    def went_stale(self, connection: "Connection") -> None:
-        """It has been silent."""
-
-    def signed(self, connection: "Connection") -> None:
-        """More of its frames are safe."""
-
-    def parted(self, connection: "Connection", cause: str) -> None:
-        """Its link has ended."""
-
-    def refuse(self, connection: "Connection", cause: str) -> None:
-        """To be counted."""
 
 
 class Connection:
@@ -272,7 +232,7 @@ class Connection:
         if whole and self.is_stale:
             self.is_stale = False
             self._house.heard(self)
-        for event in _together(said):
+        for event in together(said):
             await self._hand_on(event)
         self._acknowledge()
         self._flush()
@@ -295,8 +255,8 @@ class Connection:
                 await sink.position_changed(key, change, position, sent, self._receipt(n))
             case ResultTold(n, sent, result):
                 await sink.result(key, result, sent, self._receipt(n))
-            case Reported(n, sent, report):
-                asked_ns = self._answered(sent.received_ns)
+            case Reported(n, sent, report, is_asked):
+                asked_ns = self._answered(sent.received_ns) if is_asked else self._linked_ns
                 receipt = self._receipt(n)
                 await sink.reported(key, report, sent._replace(asked_ns=asked_ns), receipt)
             case ReportNeeded():
@@ -436,26 +396,3 @@ class Connection:
         self._last_word = False
         with trio.move_on_after(self._settings.linger_s), suppress(*Broken):
             await self._stream.hang_up(LINGER_BYTES)
-
-
-def _together(said: Sequence[object]) -> Iterator[object]:
-    """The same, quotes that came one behind the other as one.
-
-    To hand quotes on costs a round of all tasks. So the further behind a reader is, the more it
-    takes at once; frame by frame, a loop that is busy would fall behind for good.
-    """
-    quoted: Quoted | None = None
-    for event in said:
-        if not isinstance(event, Quoted):
-            if quoted is not None:
-                yield quoted
-            quoted = None
-            yield event
-        elif quoted is None or quoted.sent.gmt_offset_s != event.sent.gmt_offset_s:
-            if quoted is not None:
-                yield quoted
-            quoted = event
-        else:
-            quoted = Quoted(event.n, event.sent, [*quoted.quotes, *event.quotes])
-    if quoted is not None:
-        yield quoted

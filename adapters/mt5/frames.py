@@ -94,6 +94,8 @@ class Report(Numbered, tag="s", frozen=True, kw_only=True):
     floor: float | None = None
     complete: bool
     """True: every query behind this report succeeded."""
+    unasked: bool = False
+    """True: sent of the terminal's own accord, so it answers no request and may be older."""
     gmt_offset_s: OffsetS | None = None
     """Where it changed since the hello: a server's clock follows some daylight saving time."""
 

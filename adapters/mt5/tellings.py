@@ -3,7 +3,7 @@
 The rules are in `protocol.py`; `EngineSide` gives each frame of a linked terminal to this.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,8 @@ class Reported:
     n: int
     sent: Sent
     report: FullReport
+    is_asked: bool = True
+    """False: it answers no request, also where one is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ class Tellings:
             self._digest = None
         else:
             self._asked_ns = sent.received_ns
-        return Reported(frame.n, sent, report)
+        return Reported(frame.n, sent, report, not frame.unasked)
 
     def _position(
         self, frame: frames.Position, sent: Sent, _events: list[Telling | ReportNeeded]
@@ -235,3 +237,26 @@ _TELL: dict[type[frames.Frame], Callable[..., Telling | None]] = {
     frames.Beat: Tellings._beat,
     frames.Result: Tellings._result,
 }
+
+
+def together(said: Sequence[object]) -> Iterator[object]:
+    """The same, quotes that came one behind the other as one.
+
+    To hand quotes on costs a round of all tasks. So the further behind a reader is, the more it
+    takes at once; frame by frame, a loop that is busy would fall behind for good.
+    """
+    quoted: Quoted | None = None
+    for event in said:
+        if not isinstance(event, Quoted):
+            if quoted is not None:
+                yield quoted
+            quoted = None
+            yield event
+        elif quoted is None or quoted.sent.gmt_offset_s != event.sent.gmt_offset_s:
+            if quoted is not None:
+                yield quoted
+            quoted = event
+        else:
+            quoted = Quoted(event.n, event.sent, [*quoted.quotes, *event.quotes])
+    if quoted is not None:
+        yield quoted

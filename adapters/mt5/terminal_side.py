@@ -181,9 +181,14 @@ class TerminalSide:
         )
 
     def send_report(
-        self, report: FullReport, gmt_msc: int, gmt_offset_s: int | None = None
+        self,
+        report: FullReport,
+        gmt_msc: int,
+        gmt_offset_s: int | None = None,
+        *,
+        unasked: bool = False,
     ) -> bytes:
-        """`s`, in as many parts as it needs."""
+        """`s`, in as many parts as it needs. `unasked`: neither a request nor a welcome is why."""
         records = [(name, record) for name in SECTIONS for record in getattr(report, name)]
         encoded = [frames.encode_record(record) for _, record in records]
         ends = frames.packed(encoded, REPORT_ROOM)
@@ -204,6 +209,7 @@ class TerminalSide:
                         account=report.account if part == 1 else None,
                         floor=report.floor if part == 1 else None,
                         complete=report.complete,
+                        unasked=unasked,
                         gmt_offset_s=gmt_offset_s,
                         **{name: tuple(held) for name, held in here.items()},  # type: ignore[arg-type]
                     )

@@ -5,7 +5,7 @@ import trio
 from msgspec.structs import replace
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from engine.actor import Settled
+from engine.agenda import Settled
 from engine.domain.commands import Flatten, Halt, Refused, Release
 from engine.domain.events import DealReported
 from engine.domain.guard_views import Sight

@@ -49,7 +49,7 @@ private:
          frame.Texts("symbols", symbols);
          quotes.Want(symbols);
         }
-      m_heartbeat_ms = (int)frame.Integer("heartbeat_ms", m_heartbeat_ms);
+      SetHeartbeatMs(frame.Integer("heartbeat_ms", m_heartbeat_ms));
       return !frame.Has("floor") || journal.SetFloor(frame.Number("floor", 0.0));
      }
 
@@ -119,6 +119,8 @@ public:
      {
       m_magic = magic;
       m_deviation = deviation;
+      m_report_asked = false;
+      m_heartbeat_ms = 1000;
      }
 
    int               HeartbeatMs() { return m_heartbeat_ms; }

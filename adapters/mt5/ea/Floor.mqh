@@ -55,6 +55,8 @@ public:
       m_silent_ms = (ulong)silent_s * 1000;
       m_deviation = deviation;
       m_magic = magic;
+      m_below = 0;
+      m_closing = false;
      }
 
    bool              IsClosing() { return m_closing; }

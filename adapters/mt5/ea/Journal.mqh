@@ -4,6 +4,8 @@
 #ifndef TIDEGATE_JOURNAL
 #define TIDEGATE_JOURNAL
 
+#include "Json.mqh"
+
 #define JOURNAL_INTENTS_KEPT 512
 #define JOURNAL_LINES_KEPT 4096
 
@@ -110,7 +112,7 @@ private:
    bool              Put(const int handle, const string line)
      {
       string whole = line + "#" + Fnv64(line) + "\n";
-      if(FileWriteString(handle, whole) == 0)
+      if(FileWriteString(handle, whole) < (uint)StringLen(whole))
          return false;
       m_lines++;
       return true;
@@ -161,6 +163,11 @@ public:
    bool              Open(const string name)
      {
       m_name = name;
+      ArrayResize(m_intents, 0);
+      m_epoch_seen = 0;
+      m_floor = 0.0;
+      m_halted = false;
+      m_deals_msc = 0;
       m_handle = FileOpen(m_name, FILE_READ | FILE_WRITE | FILE_TXT | FILE_ANSI);
       if(m_handle == INVALID_HANDLE)
          return false;

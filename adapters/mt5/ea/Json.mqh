@@ -24,7 +24,7 @@ string JsonQuote(const string text)
          else
             quoted += "?";
         }
-      else if(unit == '"' || unit == '\\')
+      else if(unit == '\"' || unit == '\\')
          quoted += "\\" + ShortToString(unit);
       else if(unit < 0x20 || unit > 0x7E)
          quoted += StringFormat("\\u%04x", (int)unit);
@@ -124,7 +124,7 @@ private:
            {
             if(unit == '\\')
                i++;
-            else if(unit == '"')
+            else if(unit == '\"')
               {
                inside = false;
                if(depth == 0)
@@ -132,7 +132,7 @@ private:
               }
             continue;
            }
-         if(unit == '"')
+         if(unit == '\"')
             inside = true;
          else if(unit == '[' || unit == '{')
             depth++;
@@ -172,7 +172,7 @@ public:
       while(at < length && StringGetCharacter(text, at) != '}')
         {
          int end = EndOfValue(text, at);
-         if(end < 0 || StringGetCharacter(text, at) != '"')
+         if(end < 0 || StringGetCharacter(text, at) != '\"')
             return false;
          string key = JsonUnquote(StringSubstr(text, at, end - at));
          at = SkipSpace(text, end);
@@ -203,7 +203,7 @@ public:
    string            Text(const string key)
      {
       int at = Find(key);
-      if(at < 0 || StringGetCharacter(m_values[at], 0) != '"')
+      if(at < 0 || StringGetCharacter(m_values[at], 0) != '\"')
          return "";
       return JsonUnquote(m_values[at]);
      }
@@ -229,7 +229,7 @@ public:
          return;
       string raw = m_values[found];
       int at = SkipSpace(raw, 1);
-      while(at < StringLen(raw) && StringGetCharacter(raw, at) == '"')
+      while(at < StringLen(raw) && StringGetCharacter(raw, at) == '\"')
         {
          int end = EndOfValue(raw, at);
          if(end < 0)

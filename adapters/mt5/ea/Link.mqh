@@ -1,16 +1,13 @@
-// The terminal's end of the link: connect, TLS, pin, prove, then numbered frames. It never waits
-// longer than a connection attempt; whoever owns it calls Run and Next from the timer.
+// The terminal's end of the link: connect, prove, then numbered frames. It never waits longer than
+// a connection attempt; whoever owns it calls Run and Next from the timer.
 #ifndef TIDEGATE_LINK
 #define TIDEGATE_LINK
 
+#include "Channel.mqh"
 #include "Clock.mqh"
-#include "Hmac.mqh"
 #include "Journal.mqh"
 
 #define LINK_VERSION 1
-#define LINK_MAX_LINE 65536
-#define LINK_READ_BYTES 65536
-#define LINK_CONNECT_MS 2000
 #define LINK_HANDSHAKE_MS 5000
 #define LINK_FIRST_PAUSE_MS 200
 // A pause is drawn between this and two and a half times of it: 0.2-0.5 s first, 30 s at most.
@@ -50,15 +47,13 @@ class Link
   {
 private:
    LinkState         m_state;
-   int               m_socket;
+   Channel           m_channel;
    string            m_hosts[];
    int               m_ports[];
    ulong             m_rest_until[];
    int               m_at;
    string            m_moved_host;
    int               m_moved_port;
-   string            m_host;
-   string            m_pins[];
    uchar             m_key[];
    string            m_session;
    string            m_nonce;
@@ -69,8 +64,6 @@ private:
    ulong             m_owed_since;
    Kept              m_kept[];
    long              m_signed_deal_msc;
-   uchar             m_incoming[];
-   int               m_consumed;
    ulong             m_read_tick;
    ulong             m_state_tick;
    ulong             m_try_tick;
@@ -90,16 +83,6 @@ private:
       return port > 0 && port < 65536;
      }
 
-   static string     HexOnly(const string text)
-     {
-      string digits = "";
-      for(int i = 0; i < StringLen(text); i++)
-         if(JsonHexDigit((int)StringGetCharacter(text, i)) >= 0)
-            digits += StringSubstr(text, i, 1);
-      StringToUpper(digits);
-      return digits;
-     }
-
    static int        Jittered(const int pause_ms)
      {
       return pause_ms + (int)((long)pause_ms * 3 * MathRand() / 65536);
@@ -111,50 +94,22 @@ private:
       m_state_tick = GetTickCount64();
      }
 
-   // Bytes out, all of them or none counts.
    bool              Write(const string line)
      {
-      uchar bytes[];
-      BytesOf(line + "\n", bytes);
-      int size = ArraySize(bytes);
-      int sent = SocketTlsSend(m_socket, bytes, (uint)size);
-      while(sent > 0 && sent < size)
-        {
-         uchar rest[];
-         ArrayCopy(rest, bytes, 0, sent, size - sent);
-         int more = SocketTlsSend(m_socket, rest, (uint)(size - sent));
-         sent = more > 0 ? sent + more : -1;
-        }
-      if(sent == size)
+      if(m_channel.Write(line))
          return true;
       Drop("the engine does not take what is sent");
       return false;
      }
 
-   bool              IsPinned()
-     {
-      string subject = "";
-      string issuer = "";
-      string serial = "";
-      string thumbprint = "";
-      datetime expiration = 0;
-      if(!SocketTlsCertificate(m_socket, subject, issuer, serial, thumbprint, expiration))
-         return false;
-      string found = HexOnly(thumbprint);
-      for(int i = 0; i < ArraySize(m_pins); i++)
-         if(m_pins[i] == found)
-            return true;
-      Print("Tidegate: ", m_host, " shows a certificate that is not pinned: ", found);
-      return false;
-     }
-
    void              Connect()
      {
+      string host = "";
       int port = 0;
       bool moved = m_moved_host != "";
       if(moved)
         {
-         m_host = m_moved_host;
+         host = m_moved_host;
          port = m_moved_port;
          m_moved_host = "";
         }
@@ -169,35 +124,15 @@ private:
             m_try_tick = m_rest_until[m_at];
             return;
            }
-         m_host = m_hosts[m_at];
+         host = m_hosts[m_at];
          port = m_ports[m_at];
         }
-      m_socket = SocketCreate();
-      if(m_socket == INVALID_HANDLE)
+      string wrong = m_channel.Open(host, port);
+      if(wrong != "")
         {
-         Fail("no socket to be had", moved);
+         Fail(wrong, moved);
          return;
         }
-      SocketTimeouts(m_socket, LINK_CONNECT_MS, LINK_CONNECT_MS);
-      if(!SocketConnect(m_socket, m_host, (uint)port, LINK_CONNECT_MS))
-        {
-         // 4014: the address is not in the list of allowed ones.
-         Fail("no connection, error " + IntegerToString(GetLastError()), moved);
-         return;
-        }
-      // On port 443 the terminal has negotiated TLS already.
-      if(port != 443 && !SocketTlsHandshake(m_socket, m_host))
-        {
-         Fail("no TLS, error " + IntegerToString(GetLastError()), moved);
-         return;
-        }
-      if(!IsPinned())
-        {
-         Fail("the certificate cannot be accepted", moved);
-         return;
-        }
-      ArrayResize(m_incoming, 0, LINK_MAX_LINE);
-      m_consumed = 0;
       m_nonce = NewToken();
       if(Write(Hello()))
          Enter(LINK_AWAITING_CHALLENGE);
@@ -263,7 +198,7 @@ private:
       m_owed_since = 0;
       m_pause_ms = LINK_FIRST_PAUSE_MS;
       Enter(LINK_UP);
-      Print("Tidegate: linked to ", m_host, ", epoch ", m_epoch);
+      Print("Tidegate: linked to ", m_channel.Host(), ", epoch ", m_epoch);
       int count = ArraySize(m_kept);
       for(int i = 0; i < count; i++)
          m_kept[i].n = LONG_MAX;
@@ -324,36 +259,34 @@ private:
          Drop(message);
      }
 
+   void              Forget()
+     {
+      ArrayResize(m_hosts, 0);
+      ArrayResize(m_ports, 0);
+      ArrayResize(m_rest_until, 0);
+      ArrayResize(m_kept, 0);
+      m_at = 0;
+      m_moved_host = "";
+      m_next_n = 1;
+      m_acked = 0;
+      m_owed_since = 0;
+      m_signed_deal_msc = 0;
+      m_try_tick = 0;
+      m_pause_ms = LINK_FIRST_PAUSE_MS;
+     }
+
    bool              NextLine(string &line)
      {
-      int size = ArraySize(m_incoming);
-      int end = m_consumed;
-      while(end < size && m_incoming[end] != '\n')
-         end++;
-      if(end - m_consumed >= LINK_MAX_LINE)
-        {
+      int found = m_channel.NextLine(line);
+      if(found < 0)
          Refuse("too_long", "no more than 65536 bytes a line");
-         return false;
-        }
-      if(end >= size)
-        {
-         int left = size - m_consumed;
-         for(int i = 0; i < left && m_consumed > 0; i++)
-            m_incoming[i] = m_incoming[i + m_consumed];
-         ArrayResize(m_incoming, left, LINK_MAX_LINE);
-         m_consumed = 0;
-         return false;
-        }
-      line = CharArrayToString(m_incoming, m_consumed, end - m_consumed, CP_UTF8);
-      m_consumed = end + 1;
-      return true;
+      return found > 0;
      }
 
 public:
                      Link()
      {
       m_state = LINK_DOWN;
-      m_socket = INVALID_HANDLE;
       m_at = 0;
       m_moved_host = "";
       m_moved_port = 0;
@@ -362,7 +295,6 @@ public:
       m_acked = 0;
       m_owed_since = 0;
       m_signed_deal_msc = 0;
-      m_consumed = 0;
       m_read_tick = 0;
       m_state_tick = 0;
       m_try_tick = 0;
@@ -371,9 +303,11 @@ public:
      }
 
    // What is wrong with these inputs; empty where nothing is. `hosts`: host:port, by commas;
-   // `pins`: thumbprints, by commas.
+   // `pins`: thumbprints, by commas. A session of its own begins: what an earlier one kept is not
+   // sent, its deals come from the history again and its results from the table.
    string            Start(const string hosts, const string pins, const string key_hex)
      {
+      Forget();
       string parts[];
       int count = StringSplit(hosts, ',', parts);
       for(int i = 0; i < count; i++)
@@ -395,17 +329,9 @@ public:
         }
       if(ArraySize(m_hosts) == 0)
          return "Engine: empty; host:port is needed";
-      count = StringSplit(pins, ',', parts);
-      for(int i = 0; i < count; i++)
-        {
-         string pin = HexOnly(parts[i]);
-         if(StringLen(pin) != 40 && StringLen(pin) != 64)
-            return "Thumbprints: 40 or 64 hex digits each";
-         ArrayResize(m_pins, i + 1);
-         m_pins[i] = pin;
-        }
-      if(ArraySize(m_pins) == 0)
-         return "Thumbprints: empty; the engine's certificate must be pinned";
+      string wrong = m_channel.Pin(pins);
+      if(wrong != "")
+         return wrong;
       if(StringLen(key_hex) != 64 || !BytesOfHex(key_hex, m_key))
          return "the terminal key is not 64 hex digits";
       m_server = AccountInfoString(ACCOUNT_SERVER);
@@ -418,7 +344,7 @@ public:
    bool              IsUp() { return m_state == LINK_UP; }
    string            State()
      {
-      return m_state == LINK_UP ? "linked to " + m_host : "not linked";
+      return m_state == LINK_UP ? "linked to " + m_channel.Host() : "not linked";
      }
    // When what Next gives came from the wire.
    ulong             ReadTick() { return m_read_tick; }
@@ -444,15 +370,13 @@ public:
             Connect();
          return;
         }
-      uchar chunk[];
-      int size = SocketTlsReadAvailable(m_socket, chunk, LINK_READ_BYTES);
+      int size = m_channel.Read();
       if(size > 0)
         {
          m_read_tick = now;
          m_heard_tick = now;
-         ArrayCopy(m_incoming, chunk, ArraySize(m_incoming), 0, size);
         }
-      else if(!SocketIsConnected(m_socket))
+      else if(size < 0)
          Drop("the connection is lost");
       else if(m_state != LINK_UP && now - m_state_tick > LINK_HANDSHAKE_MS)
          Drop("no welcome in time");
@@ -527,9 +451,7 @@ public:
 
    void              Drop(const string why)
      {
-      if(m_socket != INVALID_HANDLE)
-         SocketClose(m_socket);
-      m_socket = INVALID_HANDLE;
+      m_channel.Close();
       m_state = LINK_DOWN;
       m_try_tick = GetTickCount64() + (ulong)Jittered(m_pause_ms);
       m_pause_ms = MathMin(LINK_LONGEST_PAUSE_MS, m_pause_ms * 2);

@@ -10,6 +10,7 @@
 
 #define QUOTES_A_FRAME 120
 #define QUOTES_A_PASS 2000
+#define QUOTES_BACK_MSC 60000
 
 class Quotes
   {
@@ -53,6 +54,9 @@ private:
       MqlTick last;
       if(!SymbolInfoTick(m_symbols[at], last) || last.time_msc == 0)
          return;
+      // A server's clock is set back in autumn: its ticks would be of the past for an hour.
+      if(last.time_msc < m_last_msc[at] - QUOTES_BACK_MSC)
+         m_last_msc[at] = 0;
       if(m_last_msc[at] == 0)
         {
          // The first look after a welcome: where the symbol stands. History is not sent.

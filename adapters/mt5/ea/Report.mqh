@@ -4,212 +4,14 @@
 #ifndef TIDEGATE_REPORT
 #define TIDEGATE_REPORT
 
-#include "Link.mqh"
+#include "Records.mqh"
+#include "Terms.mqh"
 
 #define REPORT_ROOM 60000
 #define REPORT_SPECS 512
 #define REPORT_INTENTS 64
 #define DEALS_REMEMBERED 2048
 #define DEALS_OVERLAP_S 60
-
-// POSITION_*; the profit is not compared, it moves with every tick.
-struct PositionRecord
-  {
-   long              identifier;
-   ulong             ticket;
-   string            symbol;
-   int               type;
-   double            volume;
-   double            price_open;
-   double            sl;
-   double            tp;
-   double            swap;
-   double            profit;
-   long              magic;
-   string            comment;
-   int               reason;
-   long              time_msc;
-   long              time_update_msc;
-  };
-
-bool SamePosition(const PositionRecord &a, const PositionRecord &b)
-  {
-   return a.ticket == b.ticket && a.type == b.type && a.volume == b.volume
-          && a.price_open == b.price_open && a.sl == b.sl && a.tp == b.tp && a.swap == b.swap;
-  }
-
-// Every position, by identifier; false where the terminal cannot be believed just now.
-bool ReadPositions(PositionRecord &positions[])
-  {
-   int total = PositionsTotal();
-   ArrayResize(positions, total);
-   for(int i = 0; i < total; i++)
-     {
-      ulong ticket = PositionGetTicket(i);
-      if(ticket == 0)
-         return false;
-      PositionRecord p;
-      p.identifier = PositionGetInteger(POSITION_IDENTIFIER);
-      p.ticket = ticket;
-      p.symbol = PositionGetString(POSITION_SYMBOL);
-      p.type = (int)PositionGetInteger(POSITION_TYPE);
-      p.volume = PositionGetDouble(POSITION_VOLUME);
-      p.price_open = PositionGetDouble(POSITION_PRICE_OPEN);
-      p.sl = PositionGetDouble(POSITION_SL);
-      p.tp = PositionGetDouble(POSITION_TP);
-      p.swap = PositionGetDouble(POSITION_SWAP);
-      p.profit = PositionGetDouble(POSITION_PROFIT);
-      p.magic = PositionGetInteger(POSITION_MAGIC);
-      p.comment = PositionGetString(POSITION_COMMENT);
-      p.reason = (int)PositionGetInteger(POSITION_REASON);
-      p.time_msc = PositionGetInteger(POSITION_TIME_MSC);
-      p.time_update_msc = PositionGetInteger(POSITION_TIME_UPDATE_MSC);
-      if(p.identifier <= 0 || p.symbol == "" || p.volume <= 0.0)
-         return false;
-      // They come nearly in order, so this is cheap.
-      int at = i;
-      while(at > 0 && positions[at - 1].identifier > p.identifier)
-        {
-         positions[at] = positions[at - 1];
-         at--;
-        }
-      positions[at] = p;
-     }
-   // Margin without anything that could bind it: the lists have not been loaded yet.
-   if(total == 0 && OrdersTotal() == 0 && AccountInfoDouble(ACCOUNT_MARGIN) > 0.0)
-      return false;
-   return PositionsTotal() == total;
-  }
-
-string PositionDigest(const PositionRecord &positions[])
-  {
-   string text = "";
-   for(int i = 0; i < ArraySize(positions); i++)
-     {
-      long units = (long)(positions[i].volume * 100000000.0 + 0.5);
-      text += IntegerToString(positions[i].identifier) + ":";
-      text += IntegerToString(positions[i].type) + ":" + IntegerToString(units) + ";";
-     }
-   return Fnv64(text);
-  }
-
-string PositionJson(const PositionRecord &p)
-  {
-   string json = "{\"identifier\":" + IntegerToString(p.identifier);
-   json += ",\"ticket\":" + IntegerToString((long)p.ticket);
-   json += ",\"symbol\":" + JsonQuote(p.symbol) + ",\"type\":" + IntegerToString(p.type);
-   json += ",\"volume\":" + JsonNumber(p.volume);
-   json += ",\"price_open\":" + JsonNumber(p.price_open);
-   json += ",\"sl\":" + JsonNumber(p.sl) + ",\"tp\":" + JsonNumber(p.tp);
-   json += ",\"swap\":" + JsonNumber(p.swap) + ",\"profit\":" + JsonNumber(p.profit);
-   json += ",\"magic\":" + IntegerToString(p.magic) + ",\"comment\":" + JsonQuote(p.comment);
-   json += ",\"reason\":" + IntegerToString(p.reason);
-   json += ",\"time_msc\":" + IntegerToString(p.time_msc);
-   return json + ",\"time_update_msc\":" + IntegerToString(p.time_update_msc) + "}";
-  }
-
-// The selected order.
-string OrderJson(const ulong ticket)
-  {
-   string json = "{\"ticket\":" + IntegerToString((long)ticket);
-   json += ",\"symbol\":" + JsonQuote(OrderGetString(ORDER_SYMBOL));
-   json += ",\"type\":" + IntegerToString(OrderGetInteger(ORDER_TYPE));
-   json += ",\"volume_current\":" + JsonNumber(OrderGetDouble(ORDER_VOLUME_CURRENT));
-   json += ",\"price_open\":" + JsonNumber(OrderGetDouble(ORDER_PRICE_OPEN));
-   json += ",\"volume_initial\":" + JsonNumber(OrderGetDouble(ORDER_VOLUME_INITIAL));
-   json += ",\"sl\":" + JsonNumber(OrderGetDouble(ORDER_SL));
-   json += ",\"tp\":" + JsonNumber(OrderGetDouble(ORDER_TP));
-   json += ",\"state\":" + IntegerToString(OrderGetInteger(ORDER_STATE));
-   json += ",\"magic\":" + IntegerToString(OrderGetInteger(ORDER_MAGIC));
-   json += ",\"comment\":" + JsonQuote(OrderGetString(ORDER_COMMENT));
-   json += ",\"position_id\":" + IntegerToString(OrderGetInteger(ORDER_POSITION_ID));
-   long setup_msc = OrderGetInteger(ORDER_TIME_SETUP_MSC);
-   return json + ",\"time_setup_msc\":" + IntegerToString(setup_msc) + "}";
-  }
-
-// A deal that is in the selected history.
-string DealJson(const ulong ticket)
-  {
-   string json = "\"deal\":{\"ticket\":" + IntegerToString((long)ticket);
-   json += ",\"order\":" + IntegerToString(HistoryDealGetInteger(ticket, DEAL_ORDER));
-   long position = HistoryDealGetInteger(ticket, DEAL_POSITION_ID);
-   json += ",\"position_id\":" + IntegerToString(position);
-   json += ",\"symbol\":" + JsonQuote(HistoryDealGetString(ticket, DEAL_SYMBOL));
-   json += ",\"type\":" + IntegerToString(HistoryDealGetInteger(ticket, DEAL_TYPE));
-   json += ",\"entry\":" + IntegerToString(HistoryDealGetInteger(ticket, DEAL_ENTRY));
-   json += ",\"volume\":" + JsonNumber(HistoryDealGetDouble(ticket, DEAL_VOLUME));
-   json += ",\"price\":" + JsonNumber(HistoryDealGetDouble(ticket, DEAL_PRICE));
-   json += ",\"profit\":" + JsonNumber(HistoryDealGetDouble(ticket, DEAL_PROFIT));
-   json += ",\"swap\":" + JsonNumber(HistoryDealGetDouble(ticket, DEAL_SWAP));
-   json += ",\"commission\":" + JsonNumber(HistoryDealGetDouble(ticket, DEAL_COMMISSION));
-   json += ",\"fee\":" + JsonNumber(HistoryDealGetDouble(ticket, DEAL_FEE));
-   json += ",\"magic\":" + IntegerToString(HistoryDealGetInteger(ticket, DEAL_MAGIC));
-   json += ",\"comment\":" + JsonQuote(HistoryDealGetString(ticket, DEAL_COMMENT));
-   json += ",\"reason\":" + IntegerToString(HistoryDealGetInteger(ticket, DEAL_REASON));
-   long time_msc = HistoryDealGetInteger(ticket, DEAL_TIME_MSC);
-   return json + ",\"time_msc\":" + IntegerToString(time_msc) + "}";
-  }
-
-string SpecJson(const string name)
-  {
-   string json = "{\"name\":" + JsonQuote(name);
-   json += ",\"digits\":" + IntegerToString(SymbolInfoInteger(name, SYMBOL_DIGITS));
-   double contract_size = SymbolInfoDouble(name, SYMBOL_TRADE_CONTRACT_SIZE);
-   json += ",\"trade_contract_size\":" + JsonNumber(contract_size);
-   long calc_mode = SymbolInfoInteger(name, SYMBOL_TRADE_CALC_MODE);
-   json += ",\"trade_calc_mode\":" + IntegerToString(calc_mode);
-   json += ",\"currency_base\":" + JsonQuote(SymbolInfoString(name, SYMBOL_CURRENCY_BASE));
-   json += ",\"currency_profit\":" + JsonQuote(SymbolInfoString(name, SYMBOL_CURRENCY_PROFIT));
-   json += ",\"currency_margin\":" + JsonQuote(SymbolInfoString(name, SYMBOL_CURRENCY_MARGIN));
-   json += ",\"trade_tick_size\":" + JsonNumber(SymbolInfoDouble(name, SYMBOL_TRADE_TICK_SIZE));
-   double tick_value = SymbolInfoDouble(name, SYMBOL_TRADE_TICK_VALUE);
-   json += ",\"trade_tick_value\":" + JsonNumber(tick_value);
-   json += ",\"volume_min\":" + JsonNumber(SymbolInfoDouble(name, SYMBOL_VOLUME_MIN));
-   json += ",\"volume_max\":" + JsonNumber(SymbolInfoDouble(name, SYMBOL_VOLUME_MAX));
-   json += ",\"volume_step\":" + JsonNumber(SymbolInfoDouble(name, SYMBOL_VOLUME_STEP));
-   json += ",\"filling_mode\":" + IntegerToString(SymbolInfoInteger(name, SYMBOL_FILLING_MODE));
-   json += ",\"trade_mode\":" + IntegerToString(SymbolInfoInteger(name, SYMBOL_TRADE_MODE));
-   long stops_level = SymbolInfoInteger(name, SYMBOL_TRADE_STOPS_LEVEL);
-   return json + ",\"trade_stops_level\":" + IntegerToString(stops_level) + "}";
-  }
-
-string IntentJson(const Intent &intent)
-  {
-   string json = "{\"intent_id\":" + JsonQuote(intent.id);
-   json += ",\"epoch\":" + IntegerToString(intent.epoch);
-   json += ",\"retcode\":" + IntegerToString(intent.retcode);
-   json += ",\"deal\":" + IntegerToString((long)intent.deal);
-   json += ",\"order\":" + IntegerToString((long)intent.order);
-   json += ",\"volume\":" + JsonNumber(intent.volume);
-   return json + ",\"price\":" + JsonNumber(intent.price) + "}";
-  }
-
-string AccountJson()
-  {
-   double margin = AccountInfoDouble(ACCOUNT_MARGIN);
-   string json = "\"account\":{\"balance\":" + JsonNumber(AccountInfoDouble(ACCOUNT_BALANCE));
-   json += ",\"credit\":" + JsonNumber(AccountInfoDouble(ACCOUNT_CREDIT));
-   json += ",\"equity\":" + JsonNumber(AccountInfoDouble(ACCOUNT_EQUITY));
-   json += ",\"margin\":" + JsonNumber(margin);
-   json += ",\"profit\":" + JsonNumber(AccountInfoDouble(ACCOUNT_PROFIT));
-   if(margin > 0.0)
-      json += ",\"margin_level\":" + JsonNumber(AccountInfoDouble(ACCOUNT_MARGIN_LEVEL));
-   bool allowed = AccountInfoInteger(ACCOUNT_TRADE_ALLOWED) != 0
-                  && AccountInfoInteger(ACCOUNT_TRADE_EXPERT) != 0
-                  && TerminalInfoInteger(TERMINAL_TRADE_ALLOWED) != 0
-                  && MQLInfoInteger(MQL_TRADE_ALLOWED) != 0;
-   return json + ",\"trade_allowed\":" + JsonBool(allowed) + "}";
-  }
-
-void AddOnce(const string name, string &names[])
-  {
-   for(int i = 0; i < ArraySize(names); i++)
-      if(names[i] == name)
-         return;
-   int count = ArraySize(names);
-   ArrayResize(names, count + 1, 64);
-   names[count] = name;
-  }
 
 class Teller
   {
@@ -222,6 +24,7 @@ private:
    int               m_offset_s;
    string            m_records[];
    int               m_sections[];
+   ToldTerms         m_terms;
 
    void              Add(const int section, const string json)
      {
@@ -283,8 +86,10 @@ private:
       int total = SymbolsTotal(true);
       for(int i = 0; i < total && ArraySize(names) < REPORT_SPECS; i++)
          AddOnce(SymbolName(i, true), names);
+      m_terms.Forget();
       for(int i = 0; i < ArraySize(names); i++)
-         Add(2, SpecJson(names[i]));
+         if(HasTerms(names[i]))
+            Add(2, m_terms.Tell(names[i]));
      }
 
    bool              WasTold(const ulong ticket)
@@ -319,6 +124,12 @@ public:
    // From which deal on: what the engine had when the terminal was last up, else from now on.
    void              Start(Journal &journal)
      {
+      ArrayResize(m_told, 0);
+      ArrayResize(m_deals, 0);
+      m_deals_at = 0;
+      m_deals_pending = true;
+      m_offset_s = 0;
+      m_terms.Forget();
       if(journal.DealsMsc() > 0)
         {
          m_deals_from_s = journal.DealsMsc() / 1000;
@@ -332,8 +143,9 @@ public:
      }
 
    // `s`, in as many parts as it needs. `believed`: the terminal has been at the broker's server
-   // long enough for its lists to be whole.
-   void              TellReport(Link &to, Journal &journal, string &wanted[], const bool believed)
+   // long enough for its lists to be whole. `asked`: a request or a welcome is why.
+   void              TellReport(Link &to, Journal &journal, string &wanted[], const bool believed,
+                                const bool asked)
      {
       ArrayResize(m_records, 0);
       ArrayResize(m_sections, 0);
@@ -347,8 +159,10 @@ public:
         }
       complete = AddOrders(names) && complete;
       for(int i = 0; i < ArraySize(wanted); i++)
-         if(SymbolSelect(wanted[i], true))
-            AddOnce(wanted[i], names);
+        {
+         SymbolSelect(wanted[i], true);
+         AddOnce(wanted[i], names);
+        }
       AddSpecs(names);
       for(int back = 0; back < MathMin(journal.IntentCount(), REPORT_INTENTS); back++)
         {
@@ -378,15 +192,17 @@ public:
         {
          string body = "\"part\":" + IntegerToString(part + 1);
          body += ",\"parts\":" + IntegerToString(ArraySize(cuts));
-         body += ",\"complete\":" + JsonBool(complete);
+         body += ",\"complete\":" + JsonBool(complete) + ",\"unasked\":" + JsonBool(!asked);
          body += ",\"gmt_offset_s\":" + IntegerToString(m_offset_s);
          if(part == 0)
             body += "," + AccountJson() + ",\"floor\":" + JsonNumber(journal.Floor());
          to.Tell("s", body + Sections(start, cuts[part]));
          start = cuts[part];
         }
-      if(complete)
-         Replace(positions);
+      if(!complete)
+         return;
+      Replace(positions);
+      m_terms.Keep();
      }
 
    // `p` for everything that differs from what was told; false where the list cannot be read.
@@ -419,6 +235,18 @@ public:
         }
       Replace(now);
       return true;
+     }
+
+   // Whether the terms of a symbol that is held or `wanted` are not those last reported: only a
+   // report can tell them.
+   bool              HasNewTerms(string &wanted[])
+     {
+      string names[];
+      for(int i = 0; i < ArraySize(m_told); i++)
+         AddOnce(m_told[i].symbol, names);
+      for(int i = 0; i < ArraySize(wanted); i++)
+         AddOnce(wanted[i], names);
+      return m_terms.AreOutdated(names);
      }
 
    void              ExpectDeals() { m_deals_pending = true; }

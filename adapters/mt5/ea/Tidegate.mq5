@@ -25,6 +25,7 @@ Teller g_teller;
 Quotes g_quotes;
 Commands g_commands;
 FailSafe g_floor;
+long g_login = 0;
 ulong g_connected_tick = 0;
 ulong g_beat_tick = 0;
 ulong g_deals_tick = 0;
@@ -66,7 +67,9 @@ string JournalName()
 // lists may still be empty, or old.
 bool IsSettled()
   {
-   if(TerminalInfoInteger(TERMINAL_CONNECTED) == 0 || AccountInfoInteger(ACCOUNT_LOGIN) == 0)
+   long login = AccountInfoInteger(ACCOUNT_LOGIN);
+   bool other = g_ready && login != g_login;
+   if(TerminalInfoInteger(TERMINAL_CONNECTED) == 0 || login == 0 || other)
      {
       g_connected_tick = 0;
       return false;
@@ -76,9 +79,25 @@ bool IsSettled()
    return GetTickCount64() - g_connected_tick >= (ulong)SettleMs;
   }
 
-// The journal and the link need to know the account, which a terminal may not yet when it starts.
+// The end of this account's link: what is kept of it in memory belongs to no other.
+void LetGo()
+  {
+   if(g_ready)
+      g_link.Leave();
+   g_journal.Close();
+   g_ready = false;
+   g_connected_tick = 0;
+   g_awaited_deal = 0;
+   g_report_due = false;
+  }
+
+// The journal and the link need to know the account, which a terminal may not yet when it starts,
+// and which a person may change under a running expert.
 bool GetReady()
   {
+   long login = AccountInfoInteger(ACCOUNT_LOGIN);
+   if(g_ready && login != 0 && login != g_login)
+      LetGo();
    if(g_ready)
       return true;
    if(!IsSettled())
@@ -99,6 +118,9 @@ bool GetReady()
      }
    g_link.SetEpochSeen(g_journal.EpochSeen());
    g_teller.Start(g_journal);
+   g_commands.Start(Magic, DeviationPoints);
+   g_floor.Start(EngineSilentS, FloorDeviationPoints, Magic);
+   g_login = login;
    g_ready = true;
    return true;
   }
@@ -131,6 +153,15 @@ void TellChanges()
    g_teller.TellPositions(g_link);
   }
 
+void Report(const bool settled, const bool asked)
+  {
+   string wanted[];
+   g_quotes.Wanted(wanted);
+   g_teller.TellReport(g_link, g_journal, wanted, settled, asked);
+   g_report_due = false;
+   g_beat_tick = 0;
+  }
+
 void Beat()
   {
    ulong now = GetTickCount64();
@@ -144,17 +175,15 @@ void Beat()
       g_teller.ExpectDeals();
      }
    TellChanges();
-   g_teller.TellBeat(g_link);
-   g_journal.SetDealsMsc(g_link.SignedDealMsc());
-  }
-
-void Report(const bool settled)
-  {
    string wanted[];
    g_quotes.Wanted(wanted);
-   g_teller.TellReport(g_link, g_journal, wanted, settled);
-   g_report_due = false;
-   g_beat_tick = 0;
+   if(g_teller.HasNewTerms(wanted))
+     {
+      Report(true, false);
+      g_beat_tick = now;
+     }
+   g_teller.TellBeat(g_link);
+   g_journal.SetDealsMsc(g_link.SignedDealMsc());
   }
 
 // Everything there is to do, from the timer.
@@ -195,7 +224,7 @@ void Pump()
    if(settled && g_link.IsUp())
      {
       if(g_report_due)
-         Report(settled);
+         Report(settled, true);
       g_quotes.TellNew(g_link);
       Beat();
      }
@@ -210,8 +239,9 @@ int OnInit()
       Print("Tidegate: TimerMs 1 to 1000, EngineSilentS at least 5, SettleMs at least 0");
       return INIT_PARAMETERS_INCORRECT;
      }
-   g_commands.Start(Magic, DeviationPoints);
-   g_floor.Start(EngineSilentS, FloorDeviationPoints, Magic);
+   // A change of the chart or of the inputs starts an expert anew with all its variables as they
+   // were: GetReady has to set every one.
+   g_shown = "";
    if(!EventSetMillisecondTimer(TimerMs))
       return INIT_FAILED;
    return INIT_SUCCEEDED;
@@ -220,9 +250,7 @@ int OnInit()
 void OnDeinit(const int reason)
   {
    EventKillTimer();
-   if(g_ready)
-      g_link.Leave();
-   g_journal.Close();
+   LetGo();
    Comment("");
   }
 

@@ -7,6 +7,8 @@ itself; `failing` names the functions that answer None.
 from collections import namedtuple
 from typing import Any
 
+import numpy as np
+
 Account = namedtuple(
     "Account",
     "login trade_mode leverage limit_orders margin_so_mode trade_allowed trade_expert margin_mode"
@@ -49,11 +51,21 @@ Symbol = namedtuple(
 )
 """Of the some hundred fields those that are read."""
 
+TICK = np.dtype(
+    [
+        *(("time", "<i8"), ("bid", "<f8"), ("ask", "<f8"), ("last", "<f8"), ("volume", "<u8")),
+        *(("time_msc", "<i8"), ("flags", "<u4"), ("volume_real", "<f8")),
+    ]
+)
+"""Ticks that are copied come as an array of these."""
+
 OFFSET_S = 7200
 
 
 class StandIn:
-    """One terminal, one account, EURUSD."""
+    """One terminal, one account; EURUSD is watched, GBPUSD is not."""
+
+    COPY_TICKS_ALL = -1
 
     def __init__(self, now_s: float, login: int = 1001, server: str = "Demo-1") -> None:
         self.now_s = now_s
@@ -64,7 +76,11 @@ class StandIn:
         self.bid = 1.1
         self.is_connected = True
         self.offset_s = OFFSET_S
-        self.trade_mode = 4
+        self.symbols = {name: _symbol(name) for name in ("EURUSD", "GBPUSD")}
+        self.ticks: list[Tick] = []
+        """Those that came, of every symbol, where a test tells them one by one."""
+        self.copies = 0
+        """How often ticks were copied."""
         self.login = login
         self._server = server
         self._positions: dict[int, Position] = {}
@@ -75,12 +91,17 @@ class StandIn:
     def server_msc(self) -> int:
         return int((self.now_s + self.offset_s) * 1000)
 
-    def open(self, lots: float = 1.0, kind: int = 0) -> int:
+    def came(self, msc: int, bid: float) -> None:
+        """A tick so long after the server's last whole second."""
+        whole_msc = self.server_msc() // 1000 * 1000 + msc
+        self.ticks.append(Tick(whole_msc // 1000, bid, bid + 0.0001, 0.0, 0, whole_msc, 6, 0.0))
+
+    def open(self, lots: float = 1.0, kind: int = 0, symbol: str = "EURUSD") -> int:
         self._ticket += 1
         number, msc = self._ticket, self.server_msc()
         self._positions[number] = Position(
             number, msc // 1000, msc, msc // 1000, msc, kind, 0, number, 0, lots, self.bid, 0.0,
-            0.0, self.bid, 0.0, 0.0, "EURUSD", "", "",
+            0.0, self.bid, 0.0, 0.0, symbol, "", "",
         )  # fmt: skip
         self._deal(number, number, kind, 0, lots, 0.0)
         return number
@@ -134,25 +155,33 @@ class StandIn:
         return tuple(deal for deal in self._deals if deal.time_msc >= since.timestamp() * 1000)
 
     def symbol_info(self, name: str) -> Symbol | None:
-        if name != "EURUSD":
-            return None
-        return Symbol(
-            name, 5, 100_000.0, 0, "EUR", "USD", "EUR", 1e-5, 1.0, 0.01, 100.0, 0.01, 3,
-            self.trade_mode, 0, 1,
-        )  # fmt: skip
+        return self.symbols.get(name)
 
     def symbols_get(self) -> tuple[Symbol, ...] | None:
-        eurusd = self.symbol_info("EURUSD")
-        return None if "symbols_get" in self.failing or eurusd is None else (eurusd,)
+        return None if "symbols_get" in self.failing else tuple(self.symbols.values())
 
     def symbol_select(self, name: str, _on: bool) -> bool:
-        return name == "EURUSD"
+        return name in self.symbols
 
     def symbol_info_tick(self, name: str) -> Tick | None:
-        if name != "EURUSD" or "symbol_info_tick" in self.failing:
+        if name not in self.symbols or "symbol_info_tick" in self.failing:
+            return None
+        if self.ticks:
+            return self.ticks[-1]
+        if name != "EURUSD":
             return None
         msc = self.server_msc()
         return Tick(msc // 1000, self.bid, self.bid + 0.0001, 0.0, 0, msc, 6, 0.0)
+
+    def copy_ticks_from(
+        self, name: str, date_from: int, count: int, flags: int
+    ) -> "np.ndarray[Any, np.dtype[np.void]] | None":
+        assert flags == self.COPY_TICKS_ALL
+        self.copies += 1
+        if "copy_ticks_from" in self.failing:
+            return None
+        found = [tick for tick in self.ticks if tick.time_msc >= date_from * 1000]
+        return np.array([tuple(tick) for tick in found[:count]], TICK)
 
     def order_send(self, request: dict[str, Any]) -> Answer | None:
         self.sent.append(request)
@@ -178,3 +207,10 @@ class StandIn:
         self, retcode: int, request: Any, deal: int = 0, order: int = 0, lots: float = 0.0
     ) -> Answer:
         return Answer(retcode, deal, order, lots, self.bid, self.bid, self.bid, "", 1, 0, request)
+
+
+def _symbol(name: str) -> Symbol:
+    return Symbol(
+        name, 5, 100_000.0, 0, name[:3], name[3:], name[:3], 1e-5, 1.0, 0.01, 100.0, 0.01, 3, 4, 0,
+        int(name == "EURUSD"),
+    )  # fmt: skip

@@ -178,7 +178,7 @@ def test_the_offset_is_read_off_fresh_ticks_alone() -> None:
     assert bench.intents.gmt_offset_s == OFFSET_S, "for a start on a closed market"
     stale = Bench()
     stale.mt5.now_s -= 400
-    stale.poll._wall_s = lambda: stale.mt5.now_s + 400
+    stale.poll._ticks._wall_s = lambda: stale.mt5.now_s + 400
     stale.look()
     assert stale.look().gmt_offset_s is None
 
@@ -293,15 +293,3 @@ def test_a_report_without_the_accounts_arithmetic_comes_at_a_later_look() -> Non
     assert bench.look().report is None
     bench.mt5.failing = set()
     assert bench.look().report is not None
-
-
-def test_new_terms_of_a_held_symbol_are_told_by_a_report() -> None:
-    bench = Bench()
-    bench.mt5.open()
-    bench.poll.wants_report = True
-    assert bench.look(after_s=61.0).report is not None
-    assert bench.look(after_s=61.0).report is None
-    bench.mt5.trade_mode = 3
-    report = bench.look(after_s=61.0).report
-    assert report is not None
-    assert report.specs[0].trade_mode == 3

@@ -143,6 +143,7 @@ struct MqlTradeTransaction {
 struct FakeSymbol {
   std::string base, profit;
   int digits = 5;
+  double contract_size = 100000.0, volume_step = 0.01, tick_value = 1.0;
   long filling = SYMBOL_FILLING_IOC | SYMBOL_FILLING_FOK;
   bool chosen = false;
   std::vector<MqlTick> ticks{};
@@ -172,6 +173,7 @@ struct FakeDeal {
 // The one terminal there is.
 struct FakeTerminal {
   bool connected = true;
+  long login = 1001;
   double balance = 10000.0, equity = 10000.0, margin = 0.0;
   ulong next_ticket = 5000;
   std::map<std::string, FakeSymbol> symbols{
@@ -221,7 +223,7 @@ inline void EventKillTimer() {}
 
 inline long AccountInfoInteger(ENUM_ACCOUNT_INFO_INTEGER what) {
   switch (what) {
-    case ACCOUNT_LOGIN: return 1001;
+    case ACCOUNT_LOGIN: return terminal.login;
     case ACCOUNT_LEVERAGE: return 100;
     case ACCOUNT_MARGIN_MODE: return 2;
     case ACCOUNT_CURRENCY_DIGITS: return 2;
@@ -339,6 +341,7 @@ inline std::vector<std::string> Chosen() {
 inline int SymbolsTotal(bool) { return int(Chosen().size()); }
 inline string SymbolName(int at, bool) { return string(Chosen().at(size_t(at))); }
 inline long SymbolInfoInteger(const string name, ENUM_SYMBOL_INFO_INTEGER what) {
+  if (!terminal.symbols.count(name.utf8())) return 0;
   const FakeSymbol &symbol = terminal.of(name);
   switch (what) {
     case SYMBOL_DIGITS: return symbol.digits;
@@ -348,16 +351,19 @@ inline long SymbolInfoInteger(const string name, ENUM_SYMBOL_INFO_INTEGER what) 
   }
 }
 inline double SymbolInfoDouble(const string name, ENUM_SYMBOL_INFO_DOUBLE what) {
+  if (!terminal.symbols.count(name.utf8())) return 0.0;
   const FakeSymbol &symbol = terminal.of(name);
   switch (what) {
-    case SYMBOL_TRADE_CONTRACT_SIZE: return 100000.0;
+    case SYMBOL_TRADE_CONTRACT_SIZE: return symbol.contract_size;
     case SYMBOL_TRADE_TICK_SIZE: return std::pow(10.0, -symbol.digits);
-    case SYMBOL_TRADE_TICK_VALUE: return 1.0;
+    case SYMBOL_TRADE_TICK_VALUE: return symbol.tick_value;
     case SYMBOL_VOLUME_MAX: return 100.0;
+    case SYMBOL_VOLUME_STEP: return symbol.volume_step;
     default: return 0.01;
   }
 }
 inline string SymbolInfoString(const string name, ENUM_SYMBOL_INFO_STRING what) {
+  if (!terminal.symbols.count(name.utf8())) return "";
   const FakeSymbol &symbol = terminal.of(name);
   return string(what == SYMBOL_CURRENCY_PROFIT ? symbol.profit : symbol.base);
 }

@@ -3,7 +3,8 @@
 //
 // tick SYMBOL BID ASK | open ID SYMBOL TYPE VOLUME PRICE COMMENT | close ID | rest TICKET SYMBOL |
 // deposit MONEY | equity MONEY | offset SECONDS | answer RETCODE | slow MS | offline | online |
-// filling SYMBOL FLAGS | full | lose (transaction events) | quit
+// filling SYMBOL FLAGS | terms SYMBOL CONTRACT_SIZE VOLUME_STEP TICK_VALUE | login NUMBER |
+// restart (the expert, as a change of its chart does) | full | lose (transaction events) | quit
 #define input static
 #include "fake_terminal.h"
 
@@ -15,7 +16,8 @@ bool lose_events = false;
 
 long TickTime(const FakeSymbol &symbol) {
   long now = terminal.server_msc();
-  return symbol.ticks.empty() ? now : std::max(now, symbol.ticks.back().time_msc);
+  if (symbol.ticks.empty() || symbol.ticks.back().time_msc > now + 60000) return now;
+  return std::max(now, symbol.ticks.back().time_msc);
 }
 
 bool Obey(const std::string &line) {
@@ -67,6 +69,15 @@ bool Obey(const std::string &line) {
   } else if (verb == "filling") {
     words >> name;
     words >> terminal.symbols.at(name).filling;
+  } else if (verb == "terms") {
+    words >> name;
+    FakeSymbol &symbol = terminal.symbols.at(name);
+    words >> symbol.contract_size >> symbol.volume_step >> symbol.tick_value;
+  } else if (verb == "login") {
+    words >> terminal.login;
+  } else if (verb == "restart") {
+    OnDeinit(3);  // REASON_CHARTCHANGE: global variables stay as they are
+    if (OnInit() != INIT_SUCCEEDED) return false;
   } else if (verb == "offline" || verb == "online") {
     terminal.connected = verb == "online";
   } else if (verb == "full") {

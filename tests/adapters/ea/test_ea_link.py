@@ -140,7 +140,8 @@ async def test_a_second_copy_of_the_expert_on_an_account_removes_itself(
 
 async def test_a_report_larger_than_a_line_comes_in_parts(program: Path, tmp_path: Path) -> None:
     opening = [f"open {n} EURUSD 0 0.01 1.0950 {'c' * 25}" for n in range(1, 401)]
-    async with opened(program, tmp_path) as world, world.terminal() as run:
+    known = "rest 40 EURUSD"  # its terms are told first: no report comes for them
+    async with opened(program, tmp_path) as world, world.terminal(known) as run:
         await run.tell(*opening)
         await world.sink.until("position", 400)
         await world.command(action=Action.REPORT)
@@ -242,3 +243,14 @@ async def test_a_change_of_daylight_saving_time_is_told(program: Path, tmp_path:
             await world.sink.until("heartbeat", len(world.sink.of("heartbeat")) + 2)
             link = world.house.gateway._links[ACCOUNT]
             assert link.side.tellings.gmt_offset_s == 10_800
+
+
+async def test_a_servers_clock_that_is_set_back_does_not_silence_its_quotes(
+    program: Path, tmp_path: Path
+) -> None:
+    async with opened(program, tmp_path) as world:
+        world.house.gateway.want_symbols(FEED, ["GBPUSD"])
+        async with world.terminal("tick GBPUSD 1.1 1.2") as run:
+            await world.sink.until("quotes")
+            await run.tell("offset 3600", "tick GBPUSD 1.3 1.4")
+            await world.sink.until("quotes", 2)

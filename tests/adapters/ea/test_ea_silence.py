@@ -28,7 +28,7 @@ async def test_a_cut_link_comes_back_in_its_session_and_loses_no_deal(
         ((_, first),) = await world.sink.until("deal")
         world.sink.signs = True
         link = world.house.gateway._links[ACCOUNT]
-        await trio.aclose_forcefully(link._stream)
+        await link._stream.aclose()
         await run.tell("deposit 200")
         await world.sink.until("linked", 2)
         facts = world.sink.of("linked")[-1][0]

@@ -11,10 +11,12 @@ from adapters.mt5.numbering import Numbering
 from adapters.mt5.tellings import (
     Beaten,
     DealTold,
+    Quoted,
     Reported,
     ReportNeeded,
     ResultTold,
     Telling,
+    together,
 )
 from adapters.mt5.terminal_side import (
     Commanded,
@@ -23,7 +25,7 @@ from adapters.mt5.terminal_side import (
     TerminalSide,
 )
 from engine.domain.reports import FullReport
-from engine.link import Action, PositionChange, TerminalCommand
+from engine.link import Action, LinkQuote, PositionChange, Sent, TerminalCommand
 from tests.adapters.mt5.link_samples import (
     GMT,
     OFFSET_S,
@@ -347,3 +349,24 @@ def test_a_command_of_a_lower_epoch_is_not_to_be_done() -> None:
     close = TerminalCommand(action=Action.CLOSE, intent_id="int_1", position=7)
     (event,) = side.receive(host.side.send_command(close))
     assert isinstance(event, OutgrownCommand)
+
+
+def quoted(n: int, symbol: str, offset_s: int = 0) -> Quoted:
+    return Quoted(n, Sent(1000, offset_s, 0), [LinkQuote(symbol, n, n, 1.0, 1.1, 6)])
+
+
+def test_quotes_one_behind_the_other_are_handed_on_as_one_and_nothing_changes_its_place() -> None:
+    needed = ReportNeeded("gap")
+    said = [quoted(1, "A"), quoted(2, "B"), needed, quoted(3, "A"), quoted(4, "C")]
+    first, between, last = together(said)
+    assert isinstance(first, Quoted)
+    assert isinstance(last, Quoted)
+    assert between is needed
+    assert [(one.symbol, one.time_msc) for one in first.quotes] == [("A", 1), ("B", 2)]
+    assert [(one.symbol, one.time_msc) for one in last.quotes] == [("A", 3), ("C", 4)]
+    assert (first.n, last.n) == (2, 4)
+
+
+def test_quotes_of_two_clock_offsets_are_not_put_together() -> None:
+    said = [quoted(1, "A"), quoted(2, "A", offset_s=3600), quoted(3, "A", offset_s=3600)]
+    assert [event.n for event in together(said) if isinstance(event, Quoted)] == [1, 3]
