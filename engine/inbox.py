@@ -1,5 +1,8 @@
 """What waits for one account: deals and commands first, then ticks and instants in their order.
 
+But what changes the holdings comes after the ticks told before it: valued on those, the account
+would be what it never was.
+
 | lane | holds | when full | lost |
 |---|---|---|---|
 | urgent | deals, commands | who puts waits: back-pressure to the link | never |
@@ -16,7 +19,7 @@ import trio
 
 from engine.domain.commands import Command, Refused
 from engine.domain.events import DealReported, MarketEvent, QuoteMarked
-from engine.domain.link_events import LinkEvent
+from engine.domain.link_events import DealCame, LinkEvent, PositionCame, ReportCame
 from engine.domain.step import Step
 from engine.domain.watch import Marks
 from engine.link import Receipt
@@ -89,6 +92,11 @@ class Noted:
     receipt: Receipt | None = None
     """Signed once what it led to is durable."""
 
+    @property
+    def changes_holdings(self) -> bool:
+        """Whether ticks told before it are to be taken before it."""
+        return isinstance(self.event, PositionCame | DealCame | ReportCame)
+
 
 Urgent = Reported | Asked | Noted
 Item = Told | Urgent
@@ -130,6 +138,9 @@ class Inbox:
         self._urgent_limit = urgent_limit
         self._urgent: deque[Urgent] = deque()
         self._ticks: deque[Told] = deque()
+        self._told = 0
+        self._behind: deque[int] = deque()
+        """How many had been told before each `Noted` that changes the holdings, oldest first."""
         self._arrived = trio.lowlevel.ParkingLot()
         self._room = trio.lowlevel.ParkingLot()
         self._tick_room = trio.lowlevel.ParkingLot()
@@ -162,8 +173,7 @@ class Inbox:
         if self._closed is not None:
             self._turn_away(item, self._closed)
             return
-        self._urgent.append(item)
-        self._grew()
+        self._append(item)
 
     @property
     def has_room(self) -> bool:
@@ -173,8 +183,7 @@ class Inbox:
     def put_nowait(self, item: Urgent) -> None:
         """Puts what `has_room` said there is room for."""
         assert self.has_room, "put without room"
-        self._urgent.append(item)
-        self._grew()
+        self._append(item)
 
     def tell(self, told: Told) -> None:
         """Puts a tick or an instant behind those that wait; see the table for when it is full."""
@@ -185,15 +194,19 @@ class Inbox:
         else:
             assert self._conflates or len(self._ticks) < self.tick_limit, "told without room"
             self._ticks.append(told)
+        self._told += 1
         self._grew()
 
     def take_nowait(self) -> Item | None:
         """The next item; None when there is none. Never waits."""
-        if self._urgent:
+        if self._urgent and not self._has_ticks_before(self._urgent[0]):
             self._taken += 1
             if self._room:
                 self._room.unpark()
-            return self._urgent.popleft()
+            item = self._urgent.popleft()
+            if isinstance(item, Noted) and item.changes_holdings:
+                self._behind.popleft()
+            return item
         if self._ticks:
             self._taken += 1
             if self._tick_room:
@@ -220,9 +233,22 @@ class Inbox:
         for item in self._urgent:
             self._turn_away(item, reason)
         self._urgent.clear()
+        self._behind.clear()
         self._ticks.clear()
         self._room.unpark_all()
         self._tick_room.unpark_all()
+
+    def _append(self, item: Urgent) -> None:
+        self._urgent.append(item)
+        if isinstance(item, Noted) and item.changes_holdings:
+            self._behind.append(self._told)
+        self._grew()
+
+    def _has_ticks_before(self, item: Urgent) -> bool:
+        """Whether ticks wait that were told before it, and have to be taken before it."""
+        if not self._ticks or not isinstance(item, Noted) or not item.changes_holdings:
+            return False
+        return self._told - len(self._ticks) < self._behind[0]
 
     def _turn_away(self, item: Urgent, reason: str) -> None:
         if isinstance(item, Asked):

@@ -65,6 +65,7 @@ class Intake:
         self._on_batch = on_batch
         self._told_msc = dict.fromkeys(self.symbols, 0)
         self._back = dict.fromkeys(self.symbols, 0)
+        self._newest: dict[str, tuple[int, Quote]] = {}
         self._last_msc = 0
         self._index = 0
         sessions = {one.symbol: one.sessions for one in instruments}
@@ -73,7 +74,7 @@ class Intake:
             held = watching(guards, symbol)
             if held:
                 self._watched[symbol] = _Watched(symbol, held, sessions[symbol])
-        self._waiting: list[tuple[int, float, float]] = []
+        self._waiting: list[tuple[int, LinkQuote]] = []
         self._turn = trio.Lock()
         """When the leader changes, two links may have quotes at once."""
 
@@ -110,7 +111,7 @@ class Intake:
             if watched is not None:
                 found = watched.see(Quote(quote.bid, quote.ask, now_msc))
                 await self._tell([one for one in found if _clears(one)], now_msc, None)
-            self._waiting.append((self._rows[symbol], quote.bid, quote.ask))
+            self._waiting.append((self._rows[symbol], quote))
             others = [one for one in found if not _clears(one)]
             if others:
                 tick = Tick(self._index + len(self._waiting) - 1, symbol, quote.bid, quote.ask)
@@ -124,6 +125,15 @@ class Intake:
             now_msc = self._last_msc = max(self._last_msc, self._clock.wall_msc())
             for watched in self._watched.values():
                 await self._tell(watched.pass_time(now_msc), now_msc, None)
+
+    def newest(self, symbol: str) -> tuple[int, Quote] | None:
+        """The last tick all accounts were marked on, and the server's own time of it.
+
+        `symbol` by any of its names; None before the first tick. The time is the wall clock of the
+        server, written as if UTC: the clock of fills.
+        """
+        name = self._names.get(symbol.upper())
+        return None if name is None else self._newest.get(name)
 
     def start_over(self) -> None:
         """Another terminal quotes from here: its clock may be another."""
@@ -147,18 +157,23 @@ class Intake:
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        rows, bids, asks = zip(*waiting, strict=True)
+        rows = [row for row, _ in waiting]
         batch = TickBatch(
             self.symbols,
             self._index,
             np.full(len(waiting), now_msc, np.int64),
             np.array(rows, np.int32),
-            np.array(bids, np.float64),
-            np.array(asks, np.float64),
+            np.array([quote.bid for _, quote in waiting], np.float64),
+            np.array([quote.ask for _, quote in waiting], np.float64),
         )
         self._index += len(waiting)
         self.heard_ns = self._clock.monotonic_ns()
         await self._router.mark(batch)
+        for row, quote in waiting:
+            self._newest[self.symbols[row]] = (
+                quote.server_msc,
+                Quote(quote.bid, quote.ask, now_msc),
+            )
         if self._on_batch is not None:
             self._on_batch(batch)
 

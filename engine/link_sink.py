@@ -44,6 +44,9 @@ class Accounts(Protocol):
     def note_soon(self, key: AccountKey, event: LinkEvent) -> None:
         """Never waits: an event for which there is no room goes in as soon as there is."""
 
+    def quoted(self) -> None:
+        """Quotes have come: what waited for them goes in."""
+
     def intake(self, feed: str) -> Intake | None:
         """Where the quotes of a feed go; None: no account is on it."""
 
@@ -140,6 +143,7 @@ class LiveSink:
                 intake.start_over()
             self._meter.count("ticks", len(quotes), feed)
             await intake.take(quotes)
+            self._accounts.quoted()
 
     def went_stale(self, key: AccountKey, silence_s: float) -> None:
         """See `LinkSink.went_stale`."""

@@ -27,7 +27,6 @@ from engine.domain.instruments import Instrument
 from engine.domain.link_events import (
     Founded,
     LinkEvent,
-    LinkLost,
     Recovered,
 )
 from engine.domain.market_guards import AnyMarketGuard
@@ -38,6 +37,7 @@ from engine.errors import JournalFullError
 from engine.intake import Intake
 from engine.link import Receipt
 from engine.link_sink import LiveSink
+from engine.lobby import Lobby
 from engine.marking.feed import Feed
 from engine.marking.ticks import TickBatch
 from engine.meters import Meter, NoMeter
@@ -59,8 +59,6 @@ NOTED_AT_ONCE = 8
 """Accounts looked at between two pauses, so that the second's work is spread over the second."""
 KEEP_EVERY = 64
 """Inputs after which an account's state is kept, so that a restart has few to step again."""
-SOON_LIMIT = 64
-"""Events that may wait for room in one account's inbox without anybody waiting for them."""
 LAG_WINDOW_S = 10.0
 
 
@@ -143,7 +141,7 @@ class LiveEngine:
         self._terminals = terminals
         self._accounts = tuple(accounts)
         self._by_key: dict[AccountKey, _Server] = {}
-        self._soon: dict[AccountKey, list[LinkEvent]] = {}
+        self._lobby = Lobby(self._by_key, clock)
         self._kept: dict[AccountKey, int] = {a.key: a.recovery.entries for a in accounts}
         self._lags: list[tuple[float, float]] = []
         self._is_ready = False
@@ -291,7 +289,7 @@ class LiveEngine:
                     live = actor.state.live
                     if live is not None and live.closes and live.open_closes:
                         pass_time(actor, server.supervisor)
-            self._flush_soon()
+            self._lobby.release()
 
     async def _note(self) -> None:
         """Every second: marks that rose are kept; markets and unknown accounts are looked at."""
@@ -337,27 +335,15 @@ class LiveEngine:
 
     async def note(self, key: AccountKey, event: LinkEvent, receipt: Receipt | None = None) -> None:
         """See `link_sink.Accounts.note`."""
-        server = self._by_key[key]
-        waiting = self._soon.pop(key, [])
-        for earlier in waiting:
-            await server.supervisor.note(key, earlier)
-        await server.supervisor.note(key, event, receipt)
+        await self._lobby.note(key, event, receipt)
 
     def note_soon(self, key: AccountKey, event: LinkEvent) -> None:
         """See `link_sink.Accounts.note_soon`; in the order said, before what is noted later."""
-        waiting = self._soon.setdefault(key, [])
-        if isinstance(event, LinkLost) or len(waiting) < SOON_LIMIT:
-            waiting.append(event)
-        self._flush_soon()
+        self._lobby.note_soon(key, event)
 
-    def _flush_soon(self) -> None:
-        for key in list(self._soon):
-            waiting = self._soon[key]
-            supervisor = self._by_key[key].supervisor
-            while waiting and supervisor.note_nowait(key, waiting[0]):
-                del waiting[0]
-            if not waiting or self._actor(key).crashed is not None:
-                del self._soon[key]
+    def quoted(self) -> None:
+        """See `link_sink.Accounts.quoted`."""
+        self._lobby.release()
 
     def intake(self, feed: str) -> Intake | None:
         """See `link_sink.Accounts.intake`."""
@@ -423,6 +409,7 @@ class LiveEngine:
 
     async def command(self, key: AccountKey, command: Command) -> Taken | Refused:
         """See `Desk.command`."""
+        self._lobby.let_in(key)
         done = await self._by_key[key].supervisor.ask(key, command)
         if isinstance(done, Refused):
             return done

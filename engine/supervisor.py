@@ -143,13 +143,15 @@ class Supervisor:
         actor.seat.expect()
         await actor.inbox.put(Noted(event, receipt))
 
-    def note_nowait(self, key: AccountKey, event: LinkEvent) -> bool:
+    def note_nowait(
+        self, key: AccountKey, event: LinkEvent, receipt: Receipt | None = None
+    ) -> bool:
         """The same where there is room; False, and nothing put, where there is none."""
         actor = self.by_key[key]
         if actor.crashed is not None or not actor.inbox.has_room:
             return False
         actor.seat.expect()
-        actor.inbox.put_nowait(Noted(event))
+        actor.inbox.put_nowait(Noted(event, receipt))
         return True
 
     async def settle(self) -> None:
