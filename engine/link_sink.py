@@ -117,7 +117,13 @@ class LiveSink:
 
     async def deal(self, key: AccountKey, deal: DealReport, sent: Sent, receipt: Receipt) -> None:
         """See `LinkSink.deal`."""
-        event = DealCame(time_msc=0, deal=deal, deal_msc=sent.utc_msc(deal.time_msc), quotes={})
+        event = DealCame(
+            time_msc=0,
+            deal=deal,
+            deal_msc=sent.utc_msc(deal.time_msc),
+            quotes={},
+            is_paired=True,
+        )
         await self._accounts.note(key, event, receipt)
 
     async def result(

@@ -96,6 +96,23 @@ def _book_trade(draft: Draft, deal: DealReport, deal_msc: int) -> None:
     )
 
 
+def pair(draft: Draft, deal: DealReport) -> None:
+    """After one deal of a close by another position no valuation is right until the other came.
+
+    The first has the profit of both: with the other position still there it would count twice.
+    Both are of one order, and its number, negative, is among what settles meanwhile.
+    """
+    if deal.entry != _OUT_BY or not deal.order:
+        return
+    settling = live_of(draft).settling
+    if -deal.order in settling:
+        set_live(draft, settling=tuple(one for one in settling if one != -deal.order))
+        draft.state = replace(draft.state, untested=True)
+    else:
+        set_live(draft, settling=(*settling, -deal.order))
+        driving.ask_report(draft, "half of a close by another position")
+
+
 def _closed_by(live: Live, deal: DealReport) -> str:
     """`guard:NAME` or `manual:WHO` where a close of ours did it, else what the deal says."""
     own = driving.reason_of(live, deal.position_id, deal.order)

@@ -14,9 +14,11 @@ from typing import NamedTuple
 from engine.domain.link_events import DealCame, LinkEvent, PositionCame, ReportCame
 from engine.domain.live import Live
 from engine.domain.quotes import Quote
-from engine.domain.reports import PositionReport
+from engine.domain.reports import DealReport, PositionReport
 
 _BUY, _SELL = 0, 1
+_OUT_BY = 3
+"""DEAL_ENTRY of a close by an opposite position: at that one's price, not at the market's."""
 _DUST_LOTS = 1e-9
 _ROUNDING = 1e-9
 """Of a price: what averaging several fills may leave."""
@@ -40,7 +42,7 @@ def fills_in(live: Live, event: LinkEvent) -> Iterator[Fill]:
     A position that shrank or went tells no price: its deal does.
     """
     match event:
-        case DealCame(deal=deal) if deal.type in (_BUY, _SELL) and deal.price > 0.0:
+        case DealCame(deal=deal) if _is_at_market(deal):
             yield Fill(deal.symbol, deal.time_msc, deal.type == _BUY, deal.price)
         case PositionCame(position=told, is_closed=False):
             yield from _growth(live.holding(told.identifier), told)
@@ -67,6 +69,10 @@ def is_early(fill: Fill, newest_msc: int, quote: Quote) -> bool:
         return False
     price = quote.ask if fill.is_buy else quote.bid
     return abs(fill.price - price) > quote.ask - quote.bid + _ROUNDING * price
+
+
+def _is_at_market(deal: DealReport) -> bool:
+    return deal.type in (_BUY, _SELL) and deal.entry != _OUT_BY and deal.price > 0.0
 
 
 def _growth(known: PositionReport | None, told: PositionReport) -> Iterator[Fill]:

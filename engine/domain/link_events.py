@@ -103,6 +103,9 @@ class DealCame(msgspec.Struct, frozen=True, kw_only=True, tag="deal_came"):
     """UTC of the deal itself, by the terminal's offset; 0 where it says none."""
     quotes: Mapping[str, Quote]
     jitter: float = 0.0
+    is_paired: bool = False
+    """Whether nothing is valued between the two deals of a close by another position. Inputs kept
+    by a version that did so have no such field, and are stepped again as they were."""
 
 
 class ResultCame(msgspec.Struct, frozen=True, kw_only=True, tag="result_came"):

@@ -171,6 +171,8 @@ def on_deal(draft: Draft, event: DealCame) -> None:
         _compare(draft, seen, event.quotes)
         if anchored:
             booking.book(draft, deal, event.deal_msc or draft.time_msc)
+            if event.is_paired:
+                booking.pair(draft, deal)
     driving.apply_all(draft, lambda order: close_evidence.on_deal(order, deal, draft.time_msc))
     _judge(draft, event.quotes)
 

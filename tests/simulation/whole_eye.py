@@ -15,8 +15,10 @@ from adapters.broker.server import Answered
 from engine.domain import records
 from engine.domain.positions import Position, Side
 from engine.domain.records import Record
+from engine.domain.reports import DealReport
 
-ON_THE_WAY_MS = 400
+_BUY, _OUT_BY = 0, 3
+ON_THE_WAY_MS = int(__import__("os").environ.get("OTW", "400"))
 LATE_MS = 1_500
 """So long an equity may be past a floor, in sight, before the breach is kept."""
 NOTED_MS = 1_500
@@ -95,6 +97,9 @@ class Eye:
     _paid_minor: int = 0
     _midnight_msc: int = 0
     _young: deque[tuple[int, float]] = field(default_factory=deque)
+    _fills: list[tuple[int, DealReport]] = field(default_factory=list)
+    _half_closed: int = 0
+    """An order that closes one position by another, while one of the two is done."""
     _past: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -117,15 +122,20 @@ class Eye:
             return
         if isinstance(event, DealMade):
             if event.deal.position_id:
+                self._take_deal(event.deal, now_msc)
                 return
             self._paid_minor += round(event.deal.profit * 100)
+        if self._half_closed:
+            return
         self._hold(now_msc)
         if self.midnight is not None and now_msc - self._midnight_msc <= ON_THE_WAY_MS:
             balance = float(self.account.balance_minor - self._paid_minor)
             self.midnight = (min(self.midnight[0], balance), max(self.midnight[1], balance))
         first_msc, stood = self._from_msc(now_msc), []
+        self._fills = [(at, deal) for at, deal in self._fills if at >= first_msc]
         for at_msc, prices in reversed(self.prices):
-            stood.append(self.holdings[-1].equity(prices))
+            if self._may_stand(at_msc, prices):
+                stood.append(self.holdings[-1].equity(prices))
             if at_msc < first_msc:
                 break
         self._take(now_msc, stood)
@@ -247,6 +257,24 @@ class Eye:
         self.holdings.append(
             Holding(now_msc, account.balance_minor, self._paid_minor, tuple(account.held()))
         )
+
+    def _take_deal(self, deal: DealReport, now_msc: int) -> None:
+        if deal.entry == _OUT_BY:
+            self._half_closed = 0 if self._half_closed == deal.order else deal.order
+        else:
+            self._fills.append((now_msc, deal))
+
+    def _may_stand(self, at_msc: int, prices: Prices) -> bool:
+        """Whether what is held now may be valued on these older prices.
+
+        Not where something of it was filled since, more than a spread away from them.
+        """
+        for filled_msc, deal in self._fills:
+            bid, ask = prices[deal.symbol]
+            price = ask if deal.type == _BUY else bid
+            if at_msc < filled_msc and abs(deal.price - price) > (ask - bid) * 1.000001:
+                return False
+        return True
 
     def _from_msc(self, now_msc: int) -> int:
         """From when on something may still be on its way."""
