@@ -10,6 +10,7 @@ from typing import Protocol
 from engine.clock import Clock
 from engine.domain.ids import AccountKey
 from engine.domain.link_events import (
+    EDITION,
     DealCame,
     HeartbeatCame,
     Linked,
@@ -33,6 +34,8 @@ from engine.meters import Meter
 
 _HEDGING = 2
 """ACCOUNT_MARGIN_MODE_RETAIL_HEDGING."""
+AHEAD_MS = 60_000
+"""So far a server's clock may be ahead of ours."""
 
 
 class Accounts(Protocol):
@@ -120,11 +123,16 @@ class LiveSink:
         event = DealCame(
             time_msc=0,
             deal=deal,
-            deal_msc=sent.utc_msc(deal.time_msc),
+            deal_msc=self._utc_msc(deal.time_msc, sent),
             quotes={},
-            is_paired=True,
+            edition=EDITION,
         )
         await self._accounts.note(key, event, receipt)
+
+    def _utc_msc(self, server_msc: int, sent: Sent) -> int:
+        """The time of a deal; 0 (not known) where it lies in the future: that clock is wrong."""
+        utc_msc = sent.utc_msc(server_msc)
+        return utc_msc if utc_msc <= self._clock.wall_msc() + AHEAD_MS else 0
 
     async def result(
         self, key: AccountKey, result: CommandResult, sent: Sent, receipt: Receipt

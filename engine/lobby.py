@@ -52,6 +52,7 @@ class Lobby:
 
     async def note(self, key: AccountKey, event: LinkEvent, receipt: Receipt | None = None) -> None:
         """Puts it into the account's inbox, behind what waits; waits itself where that is full."""
+        await self._servers[key].supervisor.router.end_days(self._clock.wall_msc())
         waiting = self._waiting.get(key)
         if not waiting and not self._is_early(key, event):
             await self._servers[key].supervisor.note(key, event, receipt)

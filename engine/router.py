@@ -127,8 +127,13 @@ class Router:
             await self._instants_until(time_msc, alarms=True)
             if self._unknown_due_msc <= time_msc:
                 for place in sorted(self._seats.unknown):
-                    await self._tell_instant(place, time_msc)
+                    await self._tell_instant(place, time_msc, time_msc)
                 self._await_operations()
+
+    async def end_days(self, time_msc: int) -> None:
+        """Tells the resets up to a time, before anything of after them is taken. Cheap if none."""
+        if self.is_open and self._resets.next_msc <= time_msc:
+            await self._instants_until(time_msc, alarms=False)
 
     async def wake_unknown(self, time_msc: int) -> None:
         """Tells the clock to accounts nobody can value, so that they are as soon as they can be.
@@ -137,7 +142,7 @@ class Router:
         """
         if self.is_open:
             for place in sorted(self._seats.unknown):
-                await self._tell_instant(place, time_msc)
+                await self._tell_instant(place, time_msc, time_msc)
 
     async def end(self) -> None:
         """Lets every actor finish, and tells them that no tick comes any more."""
@@ -217,15 +222,19 @@ class Router:
             if reset_msc <= alarm_msc:
                 instant, due = self._resets.take()
                 for place in due:
-                    await self._tell_instant(place, instant)
+                    await self._tell_instant(place, instant, time_msc)
                 self._await_operations()
             else:
                 place = self._seats.take_alarm()
                 if self._actors[place].seat.rings(alarm_msc):
-                    await self._tell_instant(place, max(alarm_msc, self._time_msc))
+                    at_msc = max(alarm_msc, self._time_msc)
+                    await self._tell_instant(place, at_msc, time_msc)
 
-    async def _tell_instant(self, place: int, time_msc: int) -> None:
-        await self._tell_between(self._actors[place], partial(TimeReached, time_msc))
+    async def _tell_instant(self, place: int, time_msc: int, now_msc: int) -> None:
+        """`now_msc`: by the clock, or of the tick before which the instant lies."""
+        actor = self._actors[place]
+        told_msc = 0 if actor.state.live is None else now_msc
+        await self._tell_between(actor, partial(TimeReached, time_msc, told_msc=told_msc))
 
     async def _tell_between(
         self, actor: Actor, event_on: Callable[[dict[str, Quote]], MarketEvent]

@@ -38,6 +38,9 @@ class TimeReached(msgspec.Struct, frozen=True, tag="time_reached"):
     time_msc: int
     quotes: Mapping[str, Quote]
     marks: Marks | None = None
+    told_msc: int = 0
+    """When a live account was told, by the clock: deals of after `time_msc` may be booked already.
+    0: at that very time, as in a replay; or kept by a version that did not ask."""
 
 
 class DealReported(msgspec.Struct, frozen=True, tag="deal_reported"):

@@ -21,6 +21,10 @@ from engine.domain.reports import (
     PositionReport,
 )
 
+EDITION = 1
+"""Of the rules of deals. 1: nothing is valued between the two deals of a close by another position;
+a deal of before a reset that came after it moves the reference taken there."""
+
 
 class Founded(msgspec.Struct, frozen=True, kw_only=True, tag="founded"):
     """The account is guarded, from here, by this specification and these terms.
@@ -103,9 +107,9 @@ class DealCame(msgspec.Struct, frozen=True, kw_only=True, tag="deal_came"):
     """UTC of the deal itself, by the terminal's offset; 0 where it says none."""
     quotes: Mapping[str, Quote]
     jitter: float = 0.0
-    is_paired: bool = False
-    """Whether nothing is valued between the two deals of a close by another position. Inputs kept
-    by a version that did so have no such field, and are stepped again as they were."""
+    edition: int = 0
+    """`EDITION` of the rules it is booked by. Inputs kept by a version before them have none, and
+    are stepped again as they were."""
 
 
 class ResultCame(msgspec.Struct, frozen=True, kw_only=True, tag="result_came"):

@@ -22,6 +22,7 @@ from engine.domain import (
     linking,
     reconcile,
     remedies,
+    resetting,
     residuals,
 )
 from engine.domain.account import AccountState
@@ -171,8 +172,9 @@ def on_deal(draft: Draft, event: DealCame) -> None:
         _compare(draft, seen, event.quotes)
         if anchored:
             booking.book(draft, deal, event.deal_msc or draft.time_msc)
-            if event.is_paired:
+            if event.edition:
                 booking.pair(draft, deal)
+                resetting.came_late(draft, event.deal_msc or draft.time_msc)
     driving.apply_all(draft, lambda order: close_evidence.on_deal(order, deal, draft.time_msc))
     _judge(draft, event.quotes)
 

@@ -21,6 +21,7 @@ from engine.domain.guards import (
     Latch,
     MinDays,
     ProfitTarget,
+    Reference,
 )
 from engine.domain.marks import mark_of, with_tracker
 from engine.domain.resets import is_reset, local_time, next_reset_msc
@@ -34,11 +35,25 @@ def next_reset_of(state: AccountState, after_msc: int) -> int:
     return min(instants, default=NEVER_MSC)
 
 
-def reset_due(draft: Draft, equity: int, quotes: Quotes) -> None:
-    """Ends the day of every guard due at this instant, in the order listed."""
+_MAXIMA = (Reference.HIGHER_AT_RESET, Reference.END_OF_DAY_BALANCE_HIGH_WATER)
+LATE_MS = 5_000
+"""So long after a reset a deal of before it may come and still moves the reference taken there. A
+terminal whose clock is wrong may say of any deal that it is old: not later than this."""
+
+
+def reset_due(draft: Draft, equity: int, quotes: Quotes, *, is_told: bool = False) -> None:
+    """Ends the day of every guard due at this instant, in the order listed.
+
+    Args:
+        is_told: by a clock, perhaps late, perhaps not for the first time.
+    """
+    live = draft.state.live
+    if is_told and live is not None and live.reset_msc >= draft.time_msc:
+        return
     for place, guard in enumerate(draft.state.spec.guards):
         if guard.reset is not None and is_reset(guard.reset, draft.time_msc):
-            _end_day_of(draft, place, guard, equity, quotes, draft.time_msc)
+            since = _booked_since(draft.state, draft.time_msc) if is_told else 0
+            _end_day_of(draft, place, guard, equity, quotes, draft.time_msc, since)
             _taken(draft, draft.time_msc)
 
 
@@ -59,8 +74,35 @@ def catch_up(draft: Draft, equity: int, quotes: Quotes) -> None:
         while following <= draft.time_msc:
             instant, following = following, next_reset_msc(guard.reset, following)
         if instant:
-            _end_day_of(draft, place, guard, equity, quotes, instant)
+            since = _booked_since(draft.state, instant) if instant < draft.time_msc else 0
+            _end_day_of(draft, place, guard, equity, quotes, instant, since)
             _taken(draft, instant)
+
+
+def came_late(draft: Draft, at_msc: int) -> None:
+    """A deal of just before the last reset, told just after it, belongs to the day before.
+
+    So the balance taken there is put together again, without what came since. A maximum that had
+    another part only rises: what it was without this balance is not known, and the higher floor is
+    the safer one.
+    """
+    state, live = draft.state, draft.state.live
+    assert live is not None, "a replay's deals are in time"
+    if not at_msc < live.reset_msc <= draft.time_msc <= live.reset_msc + LATE_MS:
+        return
+    balance = state.balance_minor - _booked_since(state, live.reset_msc)
+    guards = list(state.guards)
+    for place, guard in enumerate(state.spec.guards):
+        known = guards[place].reference_minor
+        if known is None or guard.reset is None or not is_reset(guard.reset, live.reset_msc):
+            continue
+        if not isinstance(guard, EquityLimit):
+            continue
+        if guard.reference is Reference.BALANCE_AT_RESET:
+            guards[place] = replace(guards[place], reference_minor=balance)
+        elif guard.reference in _MAXIMA:
+            guards[place] = replace(guards[place], reference_minor=max(known, balance))
+    draft.state = replace(state, guards=tuple(guards), untested=True)
 
 
 def _taken(draft: Draft, instant_msc: int) -> None:
@@ -77,14 +119,18 @@ def _end_day_of(
     equity: int,
     quotes: Quotes,
     instant_msc: int,
+    since_minor: int,
 ) -> None:
-    """One guard's day ends; `instant_msc` before now: as an estimate."""
+    """One guard's day ends; `instant_msc` before now: as an estimate.
+
+    Args:
+        since_minor: what deals of after that instant have moved the balance by: the next day's.
+    """
     assert guard.reset is not None, "a guard without a reset has no day"
     missed = instant_msc < draft.time_msc
     reference, floor_ = None, None
     if isinstance(guard, EquityLimit):
-        since = _booked_since(draft.state, instant_msc) if missed else 0
-        balance = draft.state.balance_minor - since
+        balance = draft.state.balance_minor - since_minor
         reference, floor_ = _take_reference(draft, place, guard, balance, equity, quotes)
     elif isinstance(guard, ProfitTarget | MinDays | Consistency):
         _end_day(draft, place, guard)
@@ -108,7 +154,8 @@ def _end_day_of(
 def _booked_since(state: AccountState, instant_msc: int) -> int:
     """What deals have moved the balance by since, where they moved no reference with it."""
     live = state.live
-    assert live is not None, "a replay misses no reset"
+    if live is None:
+        return 0
     return sum(amount for at_msc, amount in live.deals if at_msc >= instant_msc)
 
 

@@ -203,7 +203,7 @@ def _on_time(draft: Draft, event: TimeReached) -> None:
         return
     draft.state = with_balance_highs(draft.state)
     equity = equity_minor(state, event.quotes)
-    resetting.reset_due(draft, equity, event.quotes)
+    resetting.reset_due(draft, equity, event.quotes, is_told=bool(event.told_msc))
     decide(draft, event.quotes, equity)
 
 

@@ -2,8 +2,9 @@
 
 It takes nothing of the engine but its records, and whether it says that it sees. What a quote or a
 deal on its way may make is bounded, not guessed: an equity here is a range, over whatever the
-account held and whatever was quoted in the last `ON_THE_WAY_MS`. A breach must lie within what
-such a range allows, and where the whole range is past the floor there must be one.
+account held and whatever was quoted in the last `ON_THE_WAY_MS`; but what it holds by a fill is not
+valued on a quote from before the price of that fill. A breach must lie within what such a range
+allows, and where the whole range is past the floor there must be one.
 """
 
 from collections import deque
@@ -18,7 +19,8 @@ from engine.domain.records import Record
 from engine.domain.reports import DealReport
 
 _BUY, _OUT_BY = 0, 3
-ON_THE_WAY_MS = int(__import__("os").environ.get("OTW", "400"))
+ON_THE_WAY_MS = 80
+"""Two writes of up to 20 ms, the second behind the first, and a few appends to the journal."""
 LATE_MS = 1_500
 """So long an equity may be past a floor, in sight, before the breach is kept."""
 NOTED_MS = 1_500
@@ -95,7 +97,7 @@ class Eye:
     doomed: set[int] = field(default_factory=set)
     """Positions that a breach found: each has to go."""
     _paid_minor: int = 0
-    _midnight_msc: int = 0
+    _ended_minor: float = 0.0
     _young: deque[tuple[int, float]] = field(default_factory=deque)
     _fills: list[tuple[int, DealReport]] = field(default_factory=list)
     _half_closed: int = 0
@@ -128,9 +130,6 @@ class Eye:
         if self._half_closed:
             return
         self._hold(now_msc)
-        if self.midnight is not None and now_msc - self._midnight_msc <= ON_THE_WAY_MS:
-            balance = float(self.account.balance_minor - self._paid_minor)
-            self.midnight = (min(self.midnight[0], balance), max(self.midnight[1], balance))
         first_msc, stood = self._from_msc(now_msc), []
         self._fills = [(at, deal) for at, deal in self._fills if at >= first_msc]
         for at_msc, prices in reversed(self.prices):
@@ -164,11 +163,12 @@ class Eye:
     def day_ended(self, now_msc: int) -> None:
         """Midnight of the zone: the balance of this moment is the next day's reference.
 
-        A deal on its way then, or made before the engine looks at the clock, may be in it or not.
+        A deal on its way then may be missing in the record of the reset, and is made up for. One
+        made after it is never in it.
         """
-        self._midnight_msc = now_msc
         balances = [float(one.balance_minor - one.paid_minor) for one in self.holdings]
         self.midnight = (min(balances), max(balances))
+        self._ended_minor = balances[-1]
 
     def kept(self, record: Record, *, wrong_clock: bool) -> None:
         """A record of the engine became durable."""
@@ -206,7 +206,7 @@ class Eye:
             self.wrong.append(
                 f"{self.name}: day reference {told}, the broker's balance {low} and {paid}"
             )
-        self.day = (low, high)
+        self.day = (low, high) if wrong_clock else (self._ended_minor, self._ended_minor)
 
     def _floors(self, guard: str) -> tuple[float, float]:
         """The lowest and the highest the floor may be, net of deposits."""

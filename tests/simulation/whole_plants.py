@@ -10,8 +10,10 @@ from typing import Any
 from engine import link_sink, recovery
 from engine.actor import Actor
 from engine.domain import (
+    booking,
     closing,
     driving,
+    early,
     equity_limits,
     linking,
     matching,
@@ -75,6 +77,22 @@ BUGS = (
         "if False:",
         3,
         "breach",
+    ),
+    Bug(
+        "valued on the older quote",
+        early.is_early,
+        "fill.server_msc <= newest_msc",
+        "True",
+        10,
+        "the broker had",
+    ),
+    Bug(
+        "valued half closed by another position",
+        booking.pair,
+        "deal.entry != _OUT_BY or",
+        "True or",
+        27,
+        "the broker had",
     ),
     Bug(
         "a deal told twice is booked twice",

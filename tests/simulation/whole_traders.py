@@ -19,6 +19,8 @@ PRICES = {
 }
 """Bid to begin with, spread, digits."""
 STRATEGY = 77
+ENTRIES = ((2, -0.002, 0.2), (4, 0.0006, 1.0), (5, -0.0006, 1.0))
+"""Orders that are left: a buy limit, a buy stop, a sell stop; how far off, and lots."""
 
 
 class Market:
@@ -85,13 +87,14 @@ class Traders:
             number = position.position_id
             self._do(login, kind=Kind.MODIFY, position=number, stop_loss=stop, take_profit=target)
         elif draw < 0.85 and self.opens:
-            price = round(self._market.prices["EURUSD"] - 0.002, 5)
+            kind, away, lots = random.choice(ENTRIES)
+            price = round(self._market.prices["EURUSD"] + away, 5)
             self._do(
                 login,
                 kind=Kind.PENDING,
                 symbol="EURUSD",
-                order_type=2,
-                lots=0.2,
+                order_type=kind,
+                lots=lots,
                 price=price,
                 magic=STRATEGY,
             )
