@@ -350,10 +350,14 @@ class Terminal:
         self._wake.set()
 
     def _flush(self) -> None:
-        """Puts what happened, then the quotes, into the bytes to be sent."""
+        """Puts the quotes, then what happened on them, into the bytes to be sent."""
         side = self._side
         if side is None:
             return
+        if self._rows:
+            self.counts["quotes"] += len(self._rows)
+            self._say(side.send_quotes(list(self._rows), self._speech.gmt_msc()))
+            self._rows.clear()
         told = list(self._waiting)
         self._waiting.clear()
         if len(told) > 1 and self._speech.strikes(Fault.REORDER) is not None:
@@ -362,10 +366,6 @@ class Terminal:
         kept = [telling for telling in told if not isinstance(telling, PositionMoved)]
         if kept and self._speech.strikes(Fault.DUPLICATE) is not None:
             self._say(self._speech.tellings(side, kept))
-        if self._rows:
-            self.counts["quotes"] += len(self._rows)
-            self._say(side.send_quotes(list(self._rows), self._speech.gmt_msc()))
-            self._rows.clear()
 
     def _say(self, frame: bytes) -> None:
         if not frame:

@@ -323,7 +323,9 @@ class Agent:
         gmt_msc = int(datetime.now(UTC).timestamp() * 1000)
         offset_s = told.gmt_offset_s
         changed_s = offset_s if offset_s is not None and offset_s != self._told_offset_s else None
-        said = side.send_deals(told.deals, gmt_msc)
+        # What happened on a quote is told after it.
+        said = side.send_quotes(told.quotes, gmt_msc) if told.quotes else b""
+        said += side.send_deals(told.deals, gmt_msc)
         newest = max((deal.time_msc for deal in told.deals), default=0)
         self._newest_deal_msc = max(self._newest_deal_msc, newest)
         for change, position in told.positions:
@@ -333,8 +335,6 @@ class Agent:
         if told.report is not None:
             unasked = not told.is_asked
             said += side.send_report(told.report, gmt_msc, offset_s, unasked=unasked)
-        if told.quotes:
-            said += side.send_quotes(told.quotes, gmt_msc)
         if told.heartbeat is not None:
             said += side.send_heartbeat(told.heartbeat, gmt_msc, changed_s)
             self._told_offset_s = self._told_offset_s if changed_s is None else changed_s

@@ -17,6 +17,14 @@ T_MSC = 1_767_826_800_000
 LIVE = Live(terms=Terms(digits=2))
 
 
+def bought(price: float) -> Fill:
+    return Fill("EURUSD", T_MSC, is_buy=True, price=price)
+
+
+def sold(price: float) -> Fill:
+    return Fill("EURUSD", T_MSC, is_buy=False, price=price)
+
+
 def position(**more: Any) -> PositionReport:
     fields: dict[str, Any] = {
         "identifier": 7,
@@ -55,19 +63,19 @@ def holding(told: PositionReport) -> Live:
 
 
 def test_a_fill_newer_than_the_quote_and_away_from_it_is_early() -> None:
-    assert is_early(Fill("EURUSD", T_MSC, True, 1.1020), T_MSC - 1, QUOTE)
-    assert is_early(Fill("EURUSD", T_MSC, False, 1.0980), T_MSC - 1, QUOTE)
+    assert is_early(bought(1.1020), T_MSC - 1, QUOTE)
+    assert is_early(sold(1.0980), T_MSC - 1, QUOTE)
 
 
 def test_a_fill_no_newer_than_the_quote_never_waits() -> None:
-    assert not is_early(Fill("EURUSD", T_MSC, True, 1.1020), T_MSC, QUOTE)
-    assert not is_early(Fill("EURUSD", T_MSC, True, 1.1020), T_MSC + 500, QUOTE)
+    assert not is_early(bought(1.1020), T_MSC, QUOTE)
+    assert not is_early(bought(1.1020), T_MSC + 500, QUOTE)
 
 
 def test_a_fill_of_a_quiet_market_at_the_price_that_stands_never_waits() -> None:
     for price in (1.1000, 1.1001, 1.1002):
-        assert not is_early(Fill("EURUSD", T_MSC, True, price), T_MSC - 60_000, QUOTE)
-    assert is_early(Fill("EURUSD", T_MSC, True, 1.10021), T_MSC - 60_000, QUOTE)
+        assert not is_early(bought(price), T_MSC - 60_000, QUOTE)
+    assert is_early(bought(1.10021), T_MSC - 60_000, QUOTE)
 
 
 @given(st.floats(-0.01, 0.01), st.floats(0.0, 0.0005), st.booleans())
@@ -78,14 +86,14 @@ def test_what_does_not_wait_is_worth_two_spreads_at_most(
     """So much an equity may be off that is made of a fill and the quote before it."""
     quote = Quote(1.1, 1.1 + spread, 0)
     price = 1.1 + away
-    if is_early(Fill("EURUSD", T_MSC, is_buy, price), 0, quote):
+    if is_early(bought(price) if is_buy else sold(price), 0, quote):
         return
     worth = quote.bid - price if is_buy else price - quote.ask
     assert abs(worth) <= 2 * spread + 1e-8
 
 
 def test_a_position_that_is_new_was_filled_at_its_open_price() -> None:
-    assert list(fills_in(LIVE, came(position()))) == [Fill("EURUSD", T_MSC, True, 1.1020)]
+    assert list(fills_in(LIVE, came(position()))) == [bought(1.1020)]
 
 
 def test_what_was_added_to_a_position_was_filled_off_its_average() -> None:
@@ -98,7 +106,7 @@ def test_what_was_added_to_a_position_was_filled_off_its_average() -> None:
 def test_a_position_turned_round_was_filled_at_its_open_price() -> None:
     live = holding(position(type=1, price_open=1.2))
     (fill,) = fills_in(live, came(position(type=0, price_open=1.1020)))
-    assert fill == Fill("EURUSD", T_MSC, True, 1.1020)
+    assert fill == bought(1.1020)
 
 
 def test_new_stops_and_smaller_volumes_are_no_fills() -> None:
@@ -109,7 +117,7 @@ def test_new_stops_and_smaller_volumes_are_no_fills() -> None:
 
 
 def test_a_deal_at_the_market_is_a_fill_and_no_other() -> None:
-    assert list(fills_in(LIVE, deal())) == [Fill("EURUSD", T_MSC, False, 1.0980)]
+    assert list(fills_in(LIVE, deal())) == [sold(1.0980)]
     assert list(fills_in(LIVE, deal(entry=3))) == [], "a close by: at the other's open price"
     assert list(fills_in(LIVE, deal(type=2, symbol="", price=0.0))) == [], "a deposit"
 

@@ -6,8 +6,10 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from engine.domain.commands import Halt, Refused
 from engine.domain.events import DealReported, QuoteMarked, TimeReached
+from engine.domain.link_events import DealCame, TimePassed
 from engine.domain.records import Tick
-from engine.inbox import Asked, Inbox, Reported, Told
+from engine.domain.reports import DealReport
+from engine.inbox import Asked, Inbox, Noted, Reported, Told
 
 
 def tick(number: int, *, begins: bool = False) -> Told:
@@ -22,6 +24,13 @@ def instant(number: int) -> Told:
 
 def deal(number: int) -> Reported:
     return Reported(DealReported(number, number, 1.0, 1.0, 0, "external"))
+
+
+def noted() -> Noted:
+    made = DealReport(
+        ticket=1, order=1, position_id=1, symbol="EURUSD", type=0, entry=0, volume=1.0, price=1.0
+    )
+    return Noted(DealCame(time_msc=0, deal=made, deal_msc=0, quotes={}))
 
 
 def taken(inbox: Inbox) -> list[int]:
@@ -42,6 +51,44 @@ async def test_deals_are_taken_before_ticks_and_each_lane_keeps_its_order() -> N
     inbox.tell(tick(2))
     await inbox.put(deal(2))
     assert taken(inbox) == [-1, -2, 1, 2]
+
+
+async def test_what_changes_the_holdings_is_taken_after_the_ticks_told_before_it() -> None:
+    """On an older tick the account would be valued as what it was not yet."""
+    inbox = Inbox(conflates=True)
+    inbox.tell(tick(1))
+    inbox.tell(tick(2))
+    await inbox.put(noted())
+    await inbox.put(noted())
+    inbox.tell(tick(3))
+    order = [inbox.take_nowait() for _ in range(5)]
+    assert [one.number if isinstance(one, Told) else "deal" for one in order] == [  # type: ignore[union-attr]
+        1,
+        2,
+        "deal",
+        "deal",
+        3,
+    ]
+
+
+async def test_commands_and_heartbeats_overtake_every_tick() -> None:
+    inbox = Inbox(conflates=True)
+    inbox.tell(tick(1))
+    await inbox.put(Asked(Halt(0, "x", "y")))
+    await inbox.put(Noted(TimePassed(time_msc=0)))
+    assert isinstance(inbox.take_nowait(), Asked)
+    assert isinstance(inbox.take_nowait(), Noted)
+
+
+async def test_a_deal_waits_for_no_more_ticks_than_were_left_of_a_full_lane() -> None:
+    inbox = Inbox(conflates=True, tick_limit=3)
+    for number in range(1, 4):
+        inbox.tell(tick(number))
+    await inbox.put(noted())
+    for number in range(4, 8):
+        inbox.tell(tick(number))
+    first = inbox.take_nowait()
+    assert isinstance(first, Noted), "the ticks before it gave way to newer ones"
 
 
 async def test_a_full_live_lane_conflates_to_the_newest_tick() -> None:

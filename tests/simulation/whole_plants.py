@@ -83,7 +83,7 @@ BUGS = (
         early.is_early,
         "fill.server_msc <= newest_msc",
         "True",
-        10,
+        6,
         "the broker had",
     ),
     Bug(
@@ -91,7 +91,7 @@ BUGS = (
         booking.pair,
         "deal.entry != _OUT_BY or",
         "True or",
-        27,
+        28,
         "the broker had",
     ),
     Bug(

@@ -143,6 +143,7 @@ void TellChanges()
   {
    if(!g_link.IsUp() || g_report_due)
       return;
+   g_quotes.TellNew(g_link);  // what happened on a quote is told after it
    // Deals first: a position that is gone is then explained already.
    if(g_teller.ExpectsDeals())
      {
