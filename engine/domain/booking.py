@@ -62,6 +62,8 @@ def _book_trade(draft: Draft, deal: DealReport, deal_msc: int) -> None:
     if deal.position_id in live.settling:
         left = tuple(one for one in live.settling if one != deal.position_id)
         set_live(draft, settling=left)
+    if deal.entry == _OUT_BY:
+        _pair(draft, deal)
     if deal.entry not in (_OUT, _INOUT, _OUT_BY) or deal.reason in REBOOKED:
         return
     position = state.position(deal.position_id)
@@ -96,21 +98,18 @@ def _book_trade(draft: Draft, deal: DealReport, deal_msc: int) -> None:
     )
 
 
-def pair(draft: Draft, deal: DealReport) -> None:
-    """After one deal of a close by another position no valuation is right until the other came.
+def _pair(draft: Draft, deal: DealReport) -> None:
+    """Waits, after the first deal of a close-by, for the other of the same order.
 
-    The first has the profit of both: with the other position still there it would count twice.
-    Both are of one order, and its number, negative, is among what settles meanwhile.
+    The first has the whole profit of both, at the price of the one still held: in between, the
+    account is worth what it never was. A full report ends the waiting too.
     """
-    if deal.entry != _OUT_BY or not deal.order:
-        return
-    settling = live_of(draft).settling
-    if -deal.order in settling:
-        set_live(draft, settling=tuple(one for one in settling if one != -deal.order))
-        draft.state = replace(draft.state, untested=True)
-    else:
-        set_live(draft, settling=(*settling, -deal.order))
-        driving.ask_report(draft, "half of a close by another position")
+    settling, half = live_of(draft).settling, -deal.order
+    if half in settling:
+        set_live(draft, settling=tuple(one for one in settling if one != half))
+    elif half:
+        set_live(draft, settling=(*settling, half))
+        driving.ask_report(draft, "half of a close-by")
 
 
 def _closed_by(live: Live, deal: DealReport) -> str:

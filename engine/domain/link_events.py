@@ -22,8 +22,8 @@ from engine.domain.reports import (
 )
 
 EDITION = 1
-"""Of the rules of deals. 1: nothing is valued between the two deals of a close by another position;
-a deal of before a reset that came after it moves the reference taken there."""
+"""Of the rules of deals. 1: a deal of before a reset that came after it moves the reference taken
+there."""
 
 
 class Founded(msgspec.Struct, frozen=True, kw_only=True, tag="founded"):

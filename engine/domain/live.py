@@ -45,8 +45,8 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     is_failed: bool = False
     """The last full report failed: what is held is unknown until one does not."""
     settling: tuple[int, ...] = ()
-    """Positions that are gone and whose deal has not come: no valuation is right meanwhile. Also,
-    negative, orders that closed two positions and whose second deal has not come."""
+    """Positions that are gone and whose deal has not come; negative: orders of which one deal of a
+    close-by has come and the other has not. No valuation is right meanwhile."""
     deals: tuple[tuple[int, int], ...] = ()
     """(UTC ms, minor units that moved the balance) of late, oldest first."""
     missed_since_msc: int = 0

@@ -173,7 +173,6 @@ def on_deal(draft: Draft, event: DealCame) -> None:
         if anchored:
             booking.book(draft, deal, event.deal_msc or draft.time_msc)
             if event.edition:
-                booking.pair(draft, deal)
                 resetting.came_late(draft, event.deal_msc or draft.time_msc)
     driving.apply_all(draft, lambda order: close_evidence.on_deal(order, deal, draft.time_msc))
     _judge(draft, event.quotes)

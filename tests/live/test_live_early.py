@@ -140,7 +140,7 @@ async def test_a_stop_entry_told_before_its_jump_breaches_nothing(
     async with desk() as house:
         await house.opened(AFTER[1])
         await house.settled()
-        assert house.state.positions == (), "it waits for the quote it was filled on"
+        assert not house.state.positions, "it waits for the quote it was filled on"
         assert house.state.known, "and the account is guarded meanwhile"
         await house.quote(AFTER)
         await house.settled()

@@ -88,9 +88,9 @@ BUGS = (
     ),
     Bug(
         "valued half closed by another position",
-        booking.pair,
-        "deal.entry != _OUT_BY or",
-        "True or",
+        booking._pair,
+        "elif half:",
+        "elif False:",
         28,
         "the broker had",
     ),
