@@ -19,6 +19,7 @@ from engine.domain.ids import AccountKey
 from engine.domain.reports import AccountReport, DealReport, FullReport, PositionReport
 from engine.link import Handed, LinkQuote, PositionChange, Receipt, Sent, TerminalFacts
 from engine.live_engine import LiveAccount, LiveEngine
+from engine.lobby import ROOM
 from engine.recovery import recover
 from engine.terminals import LinkTerminals
 from tests.adapters.broker.server_world import INSTRUMENTS
@@ -218,6 +219,33 @@ async def test_what_is_said_after_a_fill_that_waits_comes_after_it(
         await house.settled()
         assert (house.state.balance_minor, house.state.positions) == (869_000, ())
         assert house.signed == ["report", "position", "deal"]
+
+
+async def test_more_than_there_is_room_for_goes_in_and_nothing_is_lost(
+    autojump_clock: MockClock,
+) -> None:
+    async with desk(percent=50.0) as house:
+        await house.opened(AFTER[1])
+        for ticket in range(ROOM + 5):
+            await house.dealt(ticket=1000 + ticket, type=2, symbol="", price=0.0, profit=0.01)
+        await trio.sleep(2.0)
+        assert house.state.balance_minor == 1_000_000 + ROOM + 5
+        assert len(house.state.positions) == 1
+        assert house.signed == ["report", "position", *["deal"] * (ROOM + 5)]
+
+
+async def test_a_link_that_ends_behind_a_fill_that_waits_ends_after_it(
+    autojump_clock: MockClock,
+) -> None:
+    async with desk(percent=50.0) as house:
+        await house.opened(AFTER[1])
+        house.engine.sink.unlinked(KEY, "cut")
+        await house.settled()
+        assert house.state.live is not None
+        assert house.state.live.link.is_linked
+        await trio.sleep(0.7)
+        assert len(house.state.positions) == 1
+        assert not house.state.live.link.is_linked
 
 
 async def test_a_hedge_stopped_out_in_a_jump_breaches_nothing(autojump_clock: MockClock) -> None:
