@@ -37,8 +37,8 @@ def next_reset_of(state: AccountState, after_msc: int) -> int:
 
 _MAXIMA = (Reference.HIGHER_AT_RESET, Reference.END_OF_DAY_BALANCE_HIGH_WATER)
 LATE_MS = 5_000
-"""So long after a reset a deal of before it may come and still moves the reference taken there. A
-terminal whose clock is wrong may say of any deal that it is old: not later than this."""
+"""So old a deal of before a reset may be when it comes, and still moves the reference taken there.
+One that is said to be older is of a terminal whose clock is wrong, or that was away."""
 
 
 def reset_due(draft: Draft, equity: int, quotes: Quotes, *, is_told: bool = False) -> None:
@@ -88,7 +88,7 @@ def came_late(draft: Draft, at_msc: int) -> None:
     """
     state, live = draft.state, draft.state.live
     assert live is not None, "a replay's deals are in time"
-    if not at_msc < live.reset_msc <= draft.time_msc <= live.reset_msc + LATE_MS:
+    if not draft.time_msc - LATE_MS <= at_msc < live.reset_msc <= draft.time_msc:
         return
     balance = state.balance_minor - _booked_since(state, live.reset_msc)
     guards = list(state.guards)

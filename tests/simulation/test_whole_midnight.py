@@ -40,14 +40,14 @@ def test_a_deal_of_before_midnight_told_after_it_is_of_the_old_day() -> None:
 
 
 def test_a_deal_that_only_says_it_is_old_moves_no_reference() -> None:
-    """The terminal's clock is an hour behind, and the loss is of ten minutes after midnight."""
+    """The terminal's clock is an hour behind, and the loss is of a second after midnight."""
     account = Account()
     account.link(START_MSC)
     account.report(START_MSC + 10, 10_000.0, held(1.0, START_MSC))
     _tick(account, START_MSC + 100)
     account.take(TimeReached(MIDNIGHT_MSC, QUOTES, told_msc=MIDNIGHT_MSC + 5))
-    late = deal(-100.0, 1.0, MIDNIGHT_MSC - 3_000_000)
-    account.take(replace(late, time_msc=MIDNIGHT_MSC + 600_000, edition=EDITION))
+    late = deal(-100.0, 1.0, MIDNIGHT_MSC - 3_599_000)
+    account.take(replace(late, time_msc=MIDNIGHT_MSC + 1_010, edition=EDITION))
     assert _daily_reference(account) == 1_000_000
 
 

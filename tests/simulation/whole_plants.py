@@ -174,7 +174,7 @@ BUGS = (
         resetting.catch_up,
         "if instant:",
         "if False:",
-        29,
+        38,
         "ends of the day",
     ),
     Bug(
@@ -208,7 +208,7 @@ BUGS = (
         recovery.recover,
         "while page := await store.entries(key, number, PAGE):",
         "while (page := await store.entries(key, number, PAGE)) and not kept:",
-        29,
+        38,
         "the engine broke",
     ),
     Bug(
