@@ -98,6 +98,7 @@ class Eye:
     """Positions that a breach found: each has to go."""
     _paid_minor: int = 0
     _ended_minor: float = 0.0
+    _looked_msc: int = 0
     _young: deque[tuple[int, float]] = field(default_factory=deque)
     _fills: list[tuple[int, DealReport]] = field(default_factory=list)
     _half_closed: int = 0
@@ -130,27 +131,25 @@ class Eye:
         if self._half_closed:
             return
         self._hold(now_msc)
-        first_msc, stood = self._from_msc(now_msc), []
-        self._fills = [(at, deal) for at, deal in self._fills if at >= first_msc]
-        for at_msc, prices in reversed(self.prices):
-            if self._may_stand(at_msc, prices):
-                stood.append(self.holdings[-1].equity(prices))
-            if at_msc < first_msc:
-                break
-        self._take(now_msc, stood)
+        self._fills = [(at, d) for at, d in self._fills if at >= self._from_msc(now_msc)]
+        self._take(now_msc, self._on_older(self.holdings[-1], now_msc))
 
     def quoted(self, now_msc: int, *, sees: bool) -> None:
         """After a tick. `sees`: the engine knows the account, and looks at fresh prices."""
         if sees and self.clear_msc is None:
             self.clear_msc = now_msc
         elif not sees and self.clear_msc is not None:
-            self.clear_msc, self.blind_msc = None, now_msc
+            self.clear_msc, self.blind_msc = None, self._looked_msc
+        self._looked_msc = now_msc
         if self.clear_msc is None:
             self._young.clear()
             self._past.clear()
         self._prune(now_msc)
         prices = self.prices[-1][1]
         self._take(now_msc, [one.equity(prices) for one in self.holdings])
+        if not self._is_tight(now_msc):
+            for one in self.holdings:
+                self._take(now_msc, self._on_older(one, now_msc))
         if self.clear_msc is not None:
             self.clear_looks += 1
             self._young.append((now_msc, self.series[-1][1]))
@@ -264,6 +263,16 @@ class Eye:
         else:
             self._fills.append((now_msc, deal))
 
+    def _on_older(self, holding: Holding, now_msc: int) -> list[float]:
+        """What it may be valued at on prices that something newer is on its way after."""
+        first_msc, stood = self._from_msc(now_msc), []
+        for at_msc, prices in reversed(self.prices):
+            if not self._is_tight(now_msc) or self._may_stand(at_msc, prices):
+                stood.append(holding.equity(prices))
+            if at_msc < first_msc:
+                break
+        return stood
+
     def _may_stand(self, at_msc: int, prices: Prices) -> bool:
         """Whether what is held now may be valued on these older prices.
 
@@ -278,11 +287,13 @@ class Eye:
 
     def _from_msc(self, now_msc: int) -> int:
         """From when on something may still be on its way."""
-        if self.clear_msc is None:
-            return min(self.blind_msc, now_msc) - ON_THE_WAY_MS
-        if now_msc - self.clear_msc < LATE_MS:
-            return min(self.blind_msc, now_msc) - ON_THE_WAY_MS
-        return now_msc - ON_THE_WAY_MS
+        if self._is_tight(now_msc):
+            return now_msc - ON_THE_WAY_MS
+        return min(self.blind_msc, now_msc) - ON_THE_WAY_MS
+
+    def _is_tight(self, now_msc: int) -> bool:
+        """In sight for a while. A feed out of sight may be too far behind to be waited for."""
+        return self.clear_msc is not None and now_msc - self.clear_msc >= LATE_MS
 
     def _prune(self, now_msc: int) -> None:
         first_msc = self._from_msc(now_msc)

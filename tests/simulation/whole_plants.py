@@ -208,7 +208,7 @@ BUGS = (
         recovery.recover,
         "while page := await store.entries(key, number, PAGE):",
         "while (page := await store.entries(key, number, PAGE)) and not kept:",
-        38,
+        29,
         "the engine broke",
     ),
     Bug(
