@@ -267,11 +267,15 @@ class Eye:
         """What it may be valued at on prices that something newer is on its way after."""
         first_msc, stood = self._from_msc(now_msc), []
         for at_msc, prices in reversed(self.prices):
-            if not self._is_tight(now_msc) or self._may_stand(at_msc, prices):
-                stood.append(holding.equity(prices))
+            stood.append((at_msc, prices))
             if at_msc < first_msc:
                 break
-        return stood
+        if self._is_tight(now_msc):
+            return [holding.equity(p) for at_msc, p in stood if self._may_stand(at_msc, p)]
+        # A new leader tells the last tick of one symbol after the other: of any two times.
+        worths = [[_worth(p)(one) for _, p in stood] for one in holding.positions]
+        money = holding.balance_minor - holding.paid_minor
+        return [money + sum(map(min, worths)), money + sum(map(max, worths))] if stood else []
 
     def _may_stand(self, at_msc: int, prices: Prices) -> bool:
         """Whether what is held now may be valued on these older prices.
