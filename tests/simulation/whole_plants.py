@@ -91,7 +91,7 @@ BUGS = (
         booking._pair,
         "elif half:",
         "elif False:",
-        28,
+        5,
         "the broker had",
     ),
     Bug(
