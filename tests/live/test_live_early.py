@@ -13,7 +13,7 @@ from engine.clock import SteadyClock, VirtualClock
 from engine.domain import records
 from engine.domain.account import AccountState
 from engine.domain.beliefs import Terms
-from engine.domain.close_orders import Terms as CloseTerms
+from engine.domain.close_terms import Terms as CloseTerms
 from engine.domain.commands import Halt
 from engine.domain.ids import AccountKey
 from engine.domain.reports import AccountReport, DealReport, FullReport, PositionReport
@@ -99,10 +99,10 @@ class Desk:
 
 
 class _NoLink:
-    def send_nowait(self, _key: AccountKey, _command: Any) -> Handed:
+    def send_nowait(self, key: AccountKey, *_commands: Any) -> Handed:
         return Handed.HANDED
 
-    def is_linked(self, _key: AccountKey) -> bool:
+    def is_linked(self, key: AccountKey) -> bool:
         return True
 
 
