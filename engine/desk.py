@@ -14,7 +14,7 @@ from engine.domain.commands import Command, Refused
 from engine.domain.ids import AccountKey
 from engine.domain.records import Record
 from engine.domain.snapshot import Snapshot
-from engine.equity_history import Bucket
+from engine.equity_history import Bucket, PeriodStatistics
 from engine.tap import Listener
 
 
@@ -118,6 +118,13 @@ class Desk(Protocol):
 
         Args:
             bucket_s: one of `equity_history.LEVELS`.
+
+        Raises:
+            KeyError: there is no such account.
+        """
+
+    async def statistics(self, key: AccountKey, from_msc: int, to_msc: int) -> PeriodStatistics:
+        """A period in figures: from `from_msc` until before `to_msc`, or now where that is earlier.
 
         Raises:
             KeyError: there is no such account.

@@ -71,6 +71,8 @@ class PeriodStatistics(msgspec.Struct, frozen=True, kw_only=True):
     is_exact: bool
     """False: high and low fell into one bucket, whose order of them is not kept: at most so deep;
     or the buckets do not reach back to the start of the period."""
+    is_complete: bool
+    """False: it has more records than are looked at; profit and the counts are of the latest."""
 
 
 class _Level:
@@ -205,9 +207,16 @@ class EquityHistory:
         return found
 
     def statistics(
-        self, key: AccountKey, durable: Iterable[records.Record], from_msc: int, to_msc: int
+        self,
+        key: AccountKey,
+        durable: Iterable[records.Record],
+        from_msc: int,
+        to_msc: int,
+        *,
+        is_whole: bool = True,
     ) -> PeriodStatistics:
-        """The period in figures; `durable`: the account's records, at least those of the period.
+        """The period in figures; `durable`: the account's records, at least those of the period;
+        `is_whole`: all of those.
 
         The drawdown is that of the finest buckets that reach back to the start.
 
@@ -244,6 +253,7 @@ class EquityHistory:
             max_drawdown_percent=share,
             max_drawdown_msc=at_msc,
             is_exact=is_exact and reaches and 0 <= self._began_msc <= from_msc + 999,
+            is_complete=is_whole,
         )
 
     def _settle(self) -> None:

@@ -7,6 +7,7 @@ say to `sink`; readers and commanders come in by the methods of `Desk`.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -33,7 +34,8 @@ from engine.domain.link_events import (
 from engine.domain.market_guards import AnyMarketGuard
 from engine.domain.records import Record
 from engine.domain.snapshot import Snapshot
-from engine.equity_history import Bucket, EquityHistory
+from engine.equity_history import Bucket, EquityHistory, PeriodStatistics
+from engine.equity_records import records_of_period
 from engine.errors import JournalFullError
 from engine.intake import Intake
 from engine.link import Receipt
@@ -435,6 +437,15 @@ class LiveEngine:
         """See `Desk.equity`."""
         await trio.lowlevel.checkpoint()
         return self._by_key[key].history.buckets(key, bucket_s, from_msc, to_msc)
+
+    async def statistics(self, key: AccountKey, from_msc: int, to_msc: int) -> PeriodStatistics:
+        """See `Desk.statistics`."""
+        history, last_seq = self._by_key[key].history, self._actor(key).state.seq
+        to_msc = min(to_msc, self._clock.wall_msc() + 1)
+        from_msc = min(from_msc, to_msc)
+        read = partial(self._journal.read, key)
+        durable, is_whole = await records_of_period(read, last_seq, from_msc, to_msc)
+        return history.statistics(key, durable, from_msc, to_msc, is_whole=is_whole)
 
     async def ask_report(self, key: AccountKey) -> bool:
         """See `Desk.ask_report`."""

@@ -77,6 +77,14 @@ class EquityQuery(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
     to_msc: Moment = 2**52
 
 
+class PeriodQuery(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A span of time: all there was, unless told."""
+
+    from_msc: Moment = 0
+    to_msc: Moment = 2**52
+    """The period ends before it, or now where that is earlier."""
+
+
 class AuditQuery(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Entries after one."""
 

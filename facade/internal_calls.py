@@ -73,6 +73,14 @@ class OfEquity(msgspec.Struct):
     to_msc: int
 
 
+class OfPeriod(msgspec.Struct):
+    """One account, from a moment until before another."""
+
+    key: AccountKey
+    from_msc: int
+    to_msc: int
+
+
 class OfVerdict(msgspec.Struct):
     """One verdict."""
 
@@ -133,6 +141,7 @@ class SlowCalls:
             "report": (OfKey, self._report),
             "verdict": (OfVerdict, self._verdict),
             "equity": (OfEquity, self._equity),
+            "statistics": (OfPeriod, self._statistics),
         }
 
     async def _snapshots(self, number: int, told: OfKeys) -> bytes:
@@ -197,6 +206,10 @@ class SlowCalls:
             return pack(number, "error", f"buckets are of {', '.join(map(str, LEVELS))} s")
         asked = (told.key, told.bucket_s, told.from_msc, told.to_msc)
         return pack(number, "ok", await self._desk.equity(*asked))
+
+    async def _statistics(self, number: int, told: OfPeriod) -> bytes:
+        asked = (told.key, told.from_msc, told.to_msc)
+        return pack(number, "ok", await self._desk.statistics(*asked))
 
     async def _verdict(self, number: int, told: OfVerdict) -> bytes:
         return pack(number, "ok", await self._desk.verdict(told.verdict_id))

@@ -26,7 +26,7 @@ from engine.domain.commands import Command, Flatten, Halt, Refused
 from engine.domain.ids import AccountKey
 from engine.domain.records import AnyRecord
 from engine.domain.snapshot import Snapshot
-from engine.equity_history import Bucket
+from engine.equity_history import Bucket, PeriodStatistics
 
 READ_BYTES = 262_144
 PUSHED = 65_536
@@ -136,6 +136,17 @@ class AsyncClient:
             bucket_s=bucket_s,
             from_msc=from_msc,
             to_msc=to_msc,
+        )
+        return found
+
+    async def statistics(self, key: AccountKey, from_msc: int, to_msc: int) -> PeriodStatistics:
+        """A period in figures; see `Desk.statistics`.
+
+        Raises:
+            KeyError: there is no such account.
+        """
+        found: PeriodStatistics = await self._value(
+            "statistics", PeriodStatistics, key=key, from_msc=from_msc, to_msc=to_msc
         )
         return found
 

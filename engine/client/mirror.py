@@ -26,7 +26,7 @@ from engine.domain.commands import Command, Refused
 from engine.domain.ids import AccountKey
 from engine.domain.records import AnyRecord, Record
 from engine.domain.snapshot import Snapshot
-from engine.equity_history import Bucket
+from engine.equity_history import Bucket, PeriodStatistics
 from engine.errors import AdapterError
 from engine.tap import QUEUE_RECORDS, Listener, Tap
 
@@ -243,6 +243,10 @@ class Mirror:
             AdapterError: it is away; or went before it answered, and then nobody here knows.
         """
         return await self._asked().command(key, command)
+
+    async def statistics(self, key: AccountKey, from_msc: int, to_msc: int) -> PeriodStatistics:
+        """See `Desk.statistics`; asks the engine."""
+        return await self._asked().statistics(key, from_msc, to_msc)
 
     async def ask_report(self, key: AccountKey) -> bool:
         """See `Desk.ask_report`; asks the engine."""

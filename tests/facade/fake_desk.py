@@ -18,7 +18,8 @@ from engine.domain.ids import AccountKey
 from engine.domain.records import Record
 from engine.domain.snapshot import Snapshot, snapshot_of
 from engine.domain.step import obey
-from engine.equity_history import Bucket
+from engine.equity_history import Bucket, EquityHistory, PeriodStatistics
+from engine.marking.feed import Feed
 from engine.tap import Listener, Tap
 from tests.domain.accounts import START_MSC, Life, buy, unopened
 
@@ -160,6 +161,13 @@ class FakeDesk:
         await trio.lowlevel.checkpoint()
         assert key in self.lives
         return [one for one in self.buckets if from_msc <= one.start_msc < to_msc]
+
+    async def statistics(self, key: AccountKey, from_msc: int, to_msc: int) -> PeriodStatistics:
+        await self._held()
+        to_msc = min(to_msc, self.time_msc + 1)
+        history = EquityHistory(list(self.lives), Feed(("EURUSD",)), {})
+        records = self.lives[key].records
+        return history.statistics(key, records, min(from_msc, to_msc), to_msc)
 
     async def ask_report(self, key: AccountKey) -> bool:
         await trio.lowlevel.checkpoint()

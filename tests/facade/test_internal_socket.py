@@ -55,6 +55,7 @@ async def test_every_call_is_answered_as_the_desk_would() -> None:
         assert await client.verdict("vrd_1") == {"guard": "floor"}
         assert await client.verdict("vrd_2") is None
         assert await client.equity(ONE, 60, 0, 1) == []
+        assert await client.statistics(ONE, 0, 2**52) == await home.desk.statistics(ONE, 0, 2**52)
         with pytest.raises(AdapterError, match="buckets are of"):
             await client.equity(ONE, 61, 0, 1)
 
@@ -64,6 +65,7 @@ async def test_an_account_nobody_has_is_a_key_error_in_every_call() -> None:
         for ask in (
             client.snapshot(NOBODY),
             client.records(NOBODY, 0),
+            client.statistics(NOBODY, 0, 1),
             client.ask_report(NOBODY),
             client.command(NOBODY, Halt(0, "", "")),
             client.command_all([ONE, NOBODY], Halt(0, "", "")),
