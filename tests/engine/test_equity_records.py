@@ -69,8 +69,8 @@ async def test_a_short_period_of_a_long_life_reads_little() -> None:
 
 
 async def test_of_too_long_a_period_the_latest_are_read_and_that_is_said() -> None:
-    shelf = Shelf([moved(seq, seq) for seq in range(1, MOST_RECORDS + 101)])
+    shelf = Shelf([moved(seq, seq) for seq in range(1, MOST_RECORDS + 102)])
     found, is_whole = await records_of_period(shelf.read, len(shelf.kept), 0, 10**9)
     assert not is_whole
-    assert found[-1].seq == MOST_RECORDS + 100
+    assert found[-1].seq == MOST_RECORDS + 101
     assert shelf.read_records <= MOST_RECORDS + 64
