@@ -7,7 +7,9 @@ differ a little, so it looks somewhat beyond both ends.
 from collections.abc import Awaitable, Callable, Sequence
 
 from engine.domain import records
+from engine.domain.ids import AccountKey
 from engine.domain.records import Record
+from engine.equity_history import EquityHistory, PeriodStatistics
 
 PAGE = 500
 MOST_RECORDS = 20_000
@@ -18,6 +20,15 @@ ASIDE_MSC = 60_000
 Read = Callable[[int, int], Awaitable[Sequence[Record]]]
 """(after_seq, limit) -> durable records, in order."""
 _COUNTED = (records.PositionClosed, records.PositionOpened, records.BalanceChanged)
+
+
+async def statistics_of(
+    history: EquityHistory, key: AccountKey, read: Read, last_seq: int, from_msc: int, to_msc: int
+) -> PeriodStatistics:
+    """The period in figures; one that ends before it begins is empty, at its end."""
+    from_msc = min(from_msc, to_msc)
+    durable, is_whole = await records_of_period(read, last_seq, from_msc, to_msc)
+    return history.statistics(key, durable, from_msc, to_msc, is_whole=is_whole)
 
 
 async def records_of_period(

@@ -35,11 +35,12 @@ from engine.domain.market_guards import AnyMarketGuard
 from engine.domain.records import Record
 from engine.domain.snapshot import Snapshot
 from engine.equity_history import Bucket, EquityHistory, PeriodStatistics
-from engine.equity_records import records_of_period
+from engine.equity_records import statistics_of
 from engine.errors import JournalFullError
 from engine.intake import Intake
 from engine.link import Receipt
 from engine.link_sink import LiveSink
+from engine.loop_lag import LoopLag
 from engine.marking.feed import Feed
 from engine.marking.ticks import TickBatch
 from engine.meters import Meter, NoMeter
@@ -63,7 +64,6 @@ KEEP_EVERY = 64
 """Inputs after which an account's state is kept, so that a restart has few to step again."""
 SOON_LIMIT = 64
 """Events that may wait for room in one account's inbox without anybody waiting for them."""
-LAG_WINDOW_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +147,7 @@ class LiveEngine:
         self._by_key: dict[AccountKey, _Server] = {}
         self._soon: dict[AccountKey, list[LinkEvent]] = {}
         self._kept: dict[AccountKey, int] = {a.key: a.recovery.entries for a in accounts}
-        self._lags: list[tuple[float, float]] = []
+        self._lag = LoopLag()
         self._is_ready = False
         self._pulsed_s = 0.0
         self._scope = trio.CancelScope()
@@ -285,7 +285,8 @@ class LiveEngine:
             due_s = max(due_s + PULSE_S, trio.current_time())
             await trio.sleep_until(due_s)
             self._pulsed_s = trio.current_time()
-            self._measure_lag(trio.current_time() - due_s)
+            self._lag.take(trio.current_time(), lag_s := trio.current_time() - due_s)
+            self.meter.observe("event_loop_lag", lag_s)
             now_msc = self._clock.wall_msc()
             for server in self._servers.values():
                 await server.supervisor.router.on_time(now_msc)
@@ -329,12 +330,6 @@ class LiveEngine:
                 await self._store.keep_state(actor.key, kept)
                 self._kept[actor.key] = kept.number
 
-    def _measure_lag(self, lag_s: float) -> None:
-        now_s = trio.current_time()
-        self.meter.observe("event_loop_lag", lag_s)
-        self._lags = [(at, lag) for at, lag in self._lags if at > now_s - LAG_WINDOW_S]
-        self._lags.append((now_s, lag_s))
-
     # For the sink
 
     async def note(self, key: AccountKey, event: LinkEvent, receipt: Receipt | None = None) -> None:
@@ -376,6 +371,11 @@ class LiveEngine:
             for broker, own in account.terms.aliases.items()
         }
         return tuple(renamed.get(symbol, symbol) for symbol in server.intake.symbols)
+
+    @property
+    def histories(self) -> dict[str, EquityHistory]:
+        """Equity over time, of each broker server."""
+        return {name: server.history for name, server in self._servers.items()}
 
     @property
     def feeds(self) -> tuple[str, ...]:
@@ -440,12 +440,9 @@ class LiveEngine:
 
     async def statistics(self, key: AccountKey, from_msc: int, to_msc: int) -> PeriodStatistics:
         """See `Desk.statistics`."""
-        history, last_seq = self._by_key[key].history, self._actor(key).state.seq
-        to_msc = min(to_msc, self._clock.wall_msc() + 1)
-        from_msc = min(from_msc, to_msc)
-        read = partial(self._journal.read, key)
-        durable, is_whole = await records_of_period(read, last_seq, from_msc, to_msc)
-        return history.statistics(key, durable, from_msc, to_msc, is_whole=is_whole)
+        history, read = self._by_key[key].history, partial(self._journal.read, key)
+        span = (from_msc, min(to_msc, self._clock.wall_msc() + 1))
+        return await statistics_of(history, key, read, self._actor(key).state.seq, *span)
 
     async def ask_report(self, key: AccountKey) -> bool:
         """See `Desk.ask_report`."""
@@ -479,7 +476,7 @@ class LiveEngine:
             linked=around.linked(),
             crashed=crashed,
             journal_failure=failure,
-            loop_lag_ms=round(1000 * max((lag for _, lag in self._lags), default=0.0), 1),
+            loop_lag_ms=self._lag.worst_ms,
             feeds=tuple(self._feed_health(server) for server in self._servers.values()),
             refused=around.refused(),
             listening=around.listening,

@@ -3,15 +3,18 @@
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import (
+    AsyncExitStack,
     asynccontextmanager,
 )
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+import structlog
 import trio
 from msgspec.structs import replace
 
+from adapters.memory.equity import MemoryEquityStore
 from adapters.mt5.certificates import (
     server_context,
     thumbprints,
@@ -25,13 +28,15 @@ from adapters.notify.outbox import AlertOutbox
 from adapters.notify.telegram import TelegramBot
 from adapters.notify.telegram_reader import TelegramReader
 from adapters.sqlite.audit import SqliteAuditTrail, open_audit
+from adapters.sqlite.equity import open_equity
 from adapters.sqlite.journal import SqliteEpochs, SqliteJournal, open_journal
 from engine.alerting import Alerting
 from engine.book_accounts import BookAccount
 from engine.clock import Clock, SteadyClock, SystemClock
 from engine.domain.account import MarginMode
 from engine.domain.ids import AccountKey
-from engine.errors import JournalError
+from engine.equity_kept import EquityKeeper, EquityStore
+from engine.errors import AdapterError, JournalError
 from engine.link import Handed, TerminalCommand
 from engine.live_engine import EngineSettings, LiveAccount, LiveEngine
 from engine.operations import DeskOperations
@@ -44,6 +49,7 @@ from facade.metrics import Metrics
 from facade.settings import VARIABLES, Settings, read_secret
 from facade.wiring import alert_outbox, certificates_of, terminal_keys
 
+log = structlog.get_logger("tidegate.floor")
 words: Any = templates
 """The words of alerts."""
 
@@ -118,6 +124,7 @@ async def open_floor(
     async with (
         open_journal(settings.journal, queue_appends=queue) as journal,
         open_audit(settings.state / "audit.db") as trail,
+        _equity_store(settings) as equity_store,
     ):
         accounts = [
             _live_account(settings, account, await recover(account.spec.key, journal))
@@ -133,7 +140,10 @@ async def open_floor(
         async with trio.open_nursery() as nursery:
             await nursery.start(outbox.run)
             nursery.start_soon(_note_heads, settings, journal, outbox, clock)
+            keeper = EquityKeeper(engine.histories, equity_store, clock.wall_msc, _not_kept)
+            await keeper.load()
             await nursery.start(_run_engine, engine, outbox, clock)
+            nursery.start_soon(keeper.run)
             await nursery.start(alerting.run)
             await nursery.start(metrics.run, engine)
             reader = telegram_reader(settings, DeskOperations(engine, trail), outbox, clock)
@@ -159,7 +169,7 @@ async def open_floor(
                 yield floor
             finally:
                 with trio.CancelScope(shield=True):
-                    await _close(floor)
+                    await _close(floor, keeper)
                 nursery.cancel_scope.cancel()
 
 
@@ -195,6 +205,23 @@ def _engine(
     for feed in engine.feeds:
         gateway.want_symbols(feed, engine.symbols_of(feed))
     return engine, gateway
+
+
+@asynccontextmanager
+async def _equity_store(settings: Settings) -> AsyncIterator[EquityStore]:
+    """On the disk; in memory where that fails, for accounts are guarded without it as well."""
+    async with AsyncExitStack() as stack:
+        store: EquityStore
+        try:
+            store = await stack.enter_async_context(open_equity(settings.state / "equity.db"))
+        except AdapterError as error:
+            _not_kept(str(error))
+            store = MemoryEquityStore()
+        yield store
+
+
+def _not_kept(cause: str) -> None:
+    log.error("equity over time is not kept", cause=cause)
 
 
 def _tell_surroundings(
@@ -266,12 +293,14 @@ async def _listen(
     return addresses[0]
 
 
-async def _close(floor: Floor) -> None:
+async def _close(floor: Floor, keeper: EquityKeeper) -> None:
     """Ends links, lets accounts finish and alerts go out; each within its time."""
     with trio.move_on_after(1.0):
         await floor.gateway.stop(0.5)
     await floor.engine.stop(1.5)
     await floor.outbox.drain(0.5)
+    with trio.move_on_after(1.0):
+        await keeper.keep()
 
 
 def _live_account(settings: Settings, account: BookAccount, recovery: Recovery) -> LiveAccount:
