@@ -156,7 +156,7 @@ class LiveEngine:
             clock=clock,
             random=random or Random(),  # noqa: S311  spreads retries, guards nothing
             tap=self.tap,
-            on_full=on_full or _ignore,
+            on_full=on_full or (lambda _key: None),
             meter=self.meter,
         )
         self._servers: dict[str, _Server] = {}
@@ -196,6 +196,7 @@ class LiveEngine:
             feed,
             self._clock,
             stale_after_ms=self._settings.stale_after_ms,
+            compared_ms=lambda key: self.sink.compared_ms.get(key),  # noqa: PLW0108  no sink yet
         )
         names: dict[str, str] = {}
         for account in own:
@@ -495,7 +496,3 @@ class LiveEngine:
             quote_age_ms=age_ms,
             rejected=dict(server.intake.rejected),
         )
-
-
-def _ignore(_key: AccountKey) -> None:
-    pass

@@ -43,7 +43,8 @@ class ReconciliationStatus(msgspec.Struct, frozen=True, kw_only=True):
     total_syncs: int
     """Full reports compared."""
     last_sync_duration_ms: float | None
-    """Null: not measured per account; the metric `reconciliation_latency_seconds` has it."""
+    """Of that report, from its arrival until it was compared and what it led to was durable; null:
+    none was compared since the engine started."""
     open_positions_count: int
     matched_positions: int
     divergences_detected: int
