@@ -190,16 +190,29 @@ class Api:
     async def _websocket(self, socket: WebSocket) -> None:
         path = f"{API}/ws"
         asked = self.asked(socket, "GET", path)
+        started_s = perf_counter()
+
+        def begun(status: int) -> None:
+            if status == 429:
+                self.parts.metrics.count("ratelimit_block")
+            self.parts.metrics.request(path, status, perf_counter() - started_s)
+
         try:
             self._refuse_host(socket)
             admitted = self.parts.gate.admit(asked)
             request = Request({**socket.scope, "type": "http", "method": "GET"})
-            await talk(self.call(request, admitted, asked.address), self.hubs, socket)
+            call = self.call(request, admitted, asked.address)
+            await talk(call, self.hubs, socket, lambda: begun(101))
         except Denied as denied:
+            begun(denied.status)
             await self.parts.audit.denied(asked, denied)
             await socket.send_denial_response(answer_of(problem_of(denied)))
         except Problem as problem:
+            begun(problem.status)
             await socket.send_denial_response(answer_of(problem))
+        except Exception as error:  # noqa: BLE001  one reader, never the program
+            self.parts.metrics.count("errors")
+            log.error("stream failed", route=path, cause=type(error).__name__, at=_place(error))
 
     async def _openapi(self, call: Call) -> Response:
         del call

@@ -7,6 +7,7 @@ from contextlib import (
     asynccontextmanager,
 )
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -27,10 +28,11 @@ from adapters.notify.chat import Chat
 from adapters.notify.outbox import AlertOutbox
 from adapters.notify.telegram import TelegramBot
 from adapters.notify.telegram_reader import TelegramReader
-from adapters.sqlite.audit import SqliteAuditTrail, open_audit
+from adapters.sqlite.audit import open_audit
 from adapters.sqlite.equity import open_equity
 from adapters.sqlite.journal import SqliteEpochs, SqliteJournal, open_journal
 from engine.alerting import Alerting
+from engine.audit import AuditTrail
 from engine.book_accounts import BookAccount
 from engine.clock import Clock, SteadyClock, SystemClock
 from engine.domain.account import MarginMode
@@ -45,6 +47,7 @@ from engine.recovery import Recovery, recover
 from engine.secret import Secret
 from engine.terminals import LinkTerminals
 from facade.anchors import keep_anchors
+from facade.audit import CountedTrail
 from facade.metrics import Metrics
 from facade.settings import VARIABLES, Settings, read_secret
 from facade.wiring import alert_outbox, certificates_of, terminal_keys
@@ -92,7 +95,7 @@ class Floor:
     journal: SqliteJournal
     outbox: AlertOutbox
     alerting: Alerting
-    trail: SqliteAuditTrail
+    trail: AuditTrail
     """Who asked for what."""
     metrics: Metrics
     clock: Clock
@@ -121,22 +124,24 @@ async def open_floor(
     tls = server_context(settings.server_certificate, settings.server_key)
     settings.journal.parent.mkdir(parents=True, exist_ok=True)
     queue = settings.keys.journal.queue
+    metrics = Metrics()
+    commit = partial(metrics.observe, "journal_commit")
     async with (
-        open_journal(settings.journal, queue_appends=queue) as journal,
-        open_audit(settings.state / "audit.db") as trail,
+        open_journal(settings.journal, queue_appends=queue, on_commit=commit) as journal,
+        open_audit(settings.state / "audit.db") as audit,
         _equity_store(settings) as equity_store,
     ):
         accounts = [
             _live_account(settings, account, await recover(account.spec.key, journal))
             for account in settings.book.accounts
         ]
-        metrics = Metrics()
+        trail = CountedTrail(audit, lambda: metrics.count("audit_events"))
         engine, gateway = _engine(settings, accounts, journal, clock, metrics, on_crash)
         outbox = alert_outbox(settings, clock)
         alerting = Alerting(
             engine, outbox, words, clock, settings.keys.alerts.desk_url, meter=metrics
         )
-        metrics.watch("alerts_sent", lambda: _sent(outbox))
+        metrics.watch("alerts_sent", lambda: sent_by_channel(outbox))
         async with trio.open_nursery() as nursery:
             await nursery.start(outbox.run)
             nursery.start_soon(_note_heads, settings, journal, outbox, clock)
@@ -239,7 +244,8 @@ def _tell_surroundings(
     around.linked = lambda: gateway.statistics().links
 
 
-def _sent(outbox: AlertOutbox) -> dict[str, int]:
+def sent_by_channel(outbox: AlertOutbox) -> dict[str, int]:
+    """Alerts each channel accepted so far."""
     return {name: lane.sent for name, lane in outbox.statistics().routes.items()}
 
 

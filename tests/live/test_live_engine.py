@@ -150,6 +150,7 @@ async def test_a_requote_is_taken_at_the_new_price() -> None:
         house.server.faults.ask(LOGIN, Fault.RETCODE, 10004, 2)
         await breached(house)
         await flat(house)
+        await house.until(lambda: house.records(records.CloseSettled))
         assert house.records(records.CloseSettled)[0].attempts == 3
 
 
