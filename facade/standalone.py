@@ -11,6 +11,7 @@ would only be another program of the shell's user, so it does not start.
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Starlette]:
     async with audit_tools().open(settings.state / "audit.db") as audit:
         trail = CountedTrail(audit, lambda: metrics.count("audit_events"))
         parts = parts_of(settings, mirror, trail, metrics, stopping)
+        parts = replace(parts, on_kill=mirror.tell_kill_switch)
         app = make_app(mirror, parts, Pages().routes())
         async with anyio.create_task_group() as group:
             group.start_soon(mirror.run)

@@ -109,6 +109,15 @@ class AsyncClient:
         """What came of one command to all of these, in their order."""
         return each_done(await self._ask("commands", keys=list(keys), command=command))
 
+    async def tell_kill_switch(self, by: str, action: str, accounts: int, reason: str) -> None:
+        """Has people told that somebody stops everything; the accounts are commanded apart.
+
+        Raises:
+            AdapterError: this client is no program, or the engine went.
+        """
+        told = {"by": by, "action": action, "accounts": accounts, "reason": reason}
+        await self._value("kill_switch", None, **told)
+
     async def ask_report(self, key: AccountKey) -> bool:
         """Asks the account's terminal for a full report; False: it is not linked."""
         asked: bool = await self._value("report", bool, key=key)

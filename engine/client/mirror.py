@@ -248,6 +248,14 @@ class Mirror:
         """See `Desk.statistics`; asks the engine."""
         return await self._asked().statistics(key, from_msc, to_msc)
 
+    async def tell_kill_switch(self, by: str, action: str, accounts: int, reason: str) -> None:
+        """Has the engine tell people that everything is stopped.
+
+        Raises:
+            AdapterError: it is away, and so is whatever was to be stopped.
+        """
+        await self._asked().tell_kill_switch(by, action, accounts, reason)
+
     async def ask_report(self, key: AccountKey) -> bool:
         """See `Desk.ask_report`; asks the engine."""
         return await self._asked().ask_report(key)

@@ -4,10 +4,12 @@ import os
 import socket
 import stat
 from contextlib import suppress
+from dataclasses import replace
 from errno import EMFILE
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 import trio
@@ -388,3 +390,18 @@ async def test_a_file_in_the_way_is_left_as_it_is() -> None:
 
 def test_the_rules_of_tests_have_a_token() -> None:
     assert RULES.token is not None
+
+
+async def test_a_command_to_every_account_is_told_to_people_and_one_to_some_is_not() -> None:
+    told: list[Any] = []
+    rules = replace(RULES, on_kill=lambda *said: told.append(said))
+    async with house(rules=rules) as home, open_client(home.path) as client:
+        await client.command_all([ONE], Halt(0, "", "news"))
+        assert told == []
+        await client.command_all([ONE, OTHER], Halt(0, "", "storm"))
+        assert told == [(ME, "halt", 2, "storm")]
+        with pytest.raises(AdapterError, match="only a program"):
+            await client.tell_kill_switch("api:bob", "halt", 2, "")
+        async with open_client(home.path, TOKEN) as program:
+            await program.tell_kill_switch("api:bob", "flatten", 7, "drill")
+        assert told[1:] == [("api:bob", "flatten", 7, "drill")]
