@@ -99,7 +99,7 @@ class Desk(Protocol):
         """How the engine is."""
 
     def listen(self, keys: Sequence[AccountKey] | None = None) -> Listener:
-        """Durable records from here on, of these accounts or of all."""
+        """Durable records from here on, of these accounts or of all; see `Listener.since`."""
 
     async def records(self, key: AccountKey, after_seq: int, limit: int) -> Sequence[Record]:
         """At most `limit` durable records after `after_seq`, in order."""

@@ -134,7 +134,7 @@ class LiveEngine:
         on_batch: Callable[[str, TickBatch], None] | None = None,
     ) -> None:
         """`clock` never goes back (`SteadyClock`); `accounts` in the order they are shown."""
-        self.tap = Tap()
+        self.tap = Tap({one.key: one.recovery.state.seq for one in accounts})
         self.surroundings = Surroundings()
         self.meter = meter or NoMeter()
         self.started_msc = clock.wall_msc()

@@ -163,15 +163,22 @@ class AsyncClient:
         self,
         after: Mapping[AccountKey, int] | None = None,
         keys: Sequence[AccountKey] | None = None,
-    ) -> None:
+    ) -> dict[AccountKey, int]:
         """Has durable records pushed from here on; of `after`, first those after that `seq`.
 
         Of the accounts in `after` nothing is lost however slowly they are read. Said again, it
         takes the place of what was subscribed to before.
+
+        Returns:
+            Where "here" is: of each account that has one, its last record that is not pushed
+            unless `after` asks for it. Pushes may come before this returns.
         """
         listed = [(key, seq) for key, seq in (after or {}).items()]
         named = None if keys is None else list(keys)
-        await self._value("subscribe_events", None, after=listed, keys=named)
+        since = await self._value(
+            "subscribe_events", list[tuple[AccountKey, int]], after=listed, keys=named
+        )
+        return dict(since)
 
     async def subscribe_snapshots(
         self, keys: Sequence[AccountKey] | None = None, rate_hz: float = 4.0

@@ -6,7 +6,7 @@ when. Works under Trio and asyncio.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from random import Random
 from typing import Any
@@ -139,14 +139,23 @@ class Mirror:
             while True:
                 if not has_events and self.is_full:
                     # From what is held on: no record lies between a snapshot and the first pushed.
-                    self._seqs = {key: self._seq_of(key) for key in self._keys}
-                    await client.subscribe_events(self._seqs)
+                    await self._hear_events(client)
                     has_events = True
                     self._full.set()
                 with anyio.fail_after(ANSWER_S):
                     self._health = await client.health()
                 self._heard_s = self._monotonic_s()
                 await anyio.sleep(HEALTH_S if has_events else FILLING_S)
+
+    async def _hear_events(self, client: AsyncClient) -> None:
+        """From what was heard last, or is held; a snapshot may be ahead of what is durable."""
+        after = {key: self._seq_of(key) for key in self._keys}
+        since = await client.subscribe_events(after)
+        for key, seq in after.items():
+            began = min(seq, since.get(key, 0))
+            # Some may have been pushed by now.
+            self._seqs[key] = max(self._seqs.get(key, 0), began)
+        self.tap.begin(self._seqs)
 
     def _seq_of(self, key: AccountKey) -> int:
         known = self._seqs.get(key)
@@ -272,6 +281,11 @@ class Mirror:
 
 class MirrorTap(Tap):
     """Records as they come from the engine."""
+
+    def begin(self, seqs: Mapping[AccountKey, int]) -> None:
+        """The accounts are so far: listeners from here on begin there."""
+        for key, seq in seqs.items():
+            self._seqs[key] = max(self._seqs.get(key, 0), seq)
 
     def listen(
         self,

@@ -50,7 +50,8 @@ class FakeDesk:
 
     def __init__(self, logins: Sequence[int] = (1001, 1002), *, lots: float = 1.0) -> None:
         self.lives = {key_of(login): Life(account(login, lots=lots)) for login in logins}
-        self.tap = Tap()
+        self.tap = Tap({key: life.state.seq for key, life in self.lives.items()})
+        self._undurable: dict[AccountKey, list[Record]] = {}
         self.ticks = 0
         self.age_ms = 0
         self.time_msc = START_MSC
@@ -81,6 +82,21 @@ class FakeDesk:
             done = obey(replace(life.state, halts=()), Halt(self.time_msc, "shell:ann", ""))
             assert not isinstance(done, Refused)
             self._published(key_of(login), life.take(done))
+
+    def decide(self, login: int) -> None:
+        """One record more of an account whose state has it, and whose disk does not yet."""
+        key = key_of(login)
+        life = self.lives[key]
+        done = obey(replace(life.state, halts=()), Halt(self.time_msc, "shell:ann", ""))
+        assert not isinstance(done, Refused)
+        self._undurable.setdefault(key, []).extend(life.take(done))
+        self.steps[key] += 1
+
+    def settle(self) -> None:
+        """What was decided is durable, and published."""
+        waiting, self._undurable = self._undurable, {}
+        for key, records in waiting.items():
+            self.tap.publish(key, records)
 
     def _published(self, key: AccountKey, records: Sequence[Record]) -> None:
         self.steps[key] += 1
@@ -142,7 +158,8 @@ class FakeDesk:
 
     async def records(self, key: AccountKey, after_seq: int, limit: int) -> Sequence[Record]:
         await self._held()
-        return tuple(self.lives[key].records[after_seq : after_seq + limit])
+        durable = len(self.lives[key].records) - len(self._undurable.get(key, ()))
+        return tuple(self.lives[key].records[after_seq : min(after_seq + limit, durable)])
 
     async def command(self, key: AccountKey, command: Command) -> Taken | Refused:
         life = self.lives[key]
