@@ -28,6 +28,7 @@ from engine.domain.positions import Side
 from engine.errors import AdapterError, UserError
 from facade.api_structs import Accepted, AcceptedAll, Failed
 from facade.api_structs_calls import (
+    FlattenAllBody,
     FlattenBody,
     HaltBody,
     IntentBody,
@@ -80,9 +81,7 @@ async def halt_all(call: Call) -> Response:
 async def flatten_all(call: Call) -> Response:
     """The kill switch that also closes everything."""
     call.query(ScopeQuery)
-    said = call.said(FlattenBody)
-    if said.position_id is not None:
-        raise unprocessable("position_id", "belongs to one account")
+    said = call.said(FlattenAllBody)
     return await _all(call, "flatten", Flatten(0, call.who.name, said.reason), said.reason)
 
 

@@ -152,7 +152,7 @@ OPERATIONS: tuple[Operation, ...] = (
         f"{API}/flatten",
         commands.flatten_all,
         "Kill switch: close everything everywhere",
-        calls.FlattenBody,
+        calls.FlattenAllBody,
         query=calls.ScopeQuery,
         answer=structs.AcceptedAll,
     ),

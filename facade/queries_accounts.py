@@ -31,6 +31,7 @@ from facade.api_structs_accounts import (
 )
 from facade.api_structs_calls import (
     BUCKETS,
+    SORT_FIELDS,
     AccountsQuery,
     AuditQuery,
     EquityQuery,
@@ -66,6 +67,7 @@ SORTS: dict[str, Callable[[Snapshot], Any]] = {
     "ruleset": lambda one: one.ruleset,
     "age_ms": lambda one: one.age_ms,
 }
+assert ("severity", *SORTS) == SORT_FIELDS, "what may be asked is what is there"
 
 
 async def accounts(call: Call) -> Response:

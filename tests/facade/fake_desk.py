@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import anyio.lowlevel
 import msgspec
 import trio
 from msgspec.structs import replace
@@ -175,7 +176,7 @@ class FakeDesk:
     async def equity(
         self, key: AccountKey, bucket_s: int, from_msc: int, to_msc: int
     ) -> Sequence[Bucket]:
-        await trio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
         assert key in self.lives
         return [one for one in self.buckets if from_msc <= one.start_msc < to_msc]
 
@@ -187,15 +188,15 @@ class FakeDesk:
         return history.statistics(key, records, min(from_msc, to_msc), to_msc)
 
     async def ask_report(self, key: AccountKey) -> bool:
-        await trio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
         self.asked.append(key)
         return True
 
     async def verdict(self, verdict_id: str) -> Mapping[str, Any] | None:
-        await trio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
         return self.verdicts.get(verdict_id)
 
     async def _held(self) -> None:
-        await trio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
         if self.hold is not None:
             await self.hold.wait()
