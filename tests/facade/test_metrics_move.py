@@ -113,9 +113,31 @@ async def scene(folder: Path) -> AsyncIterator[tuple[Scene, HeldJournal, str]]:
             nursery.cancel_scope.cancel()
 
 
+async def requests_move(desk: Scene, token: str) -> None:
+    """What requests move: one that is answered, one refused, too many, and one that fails."""
+    house, get = desk.house, desk.client.get
+    signed = {"Authorization": f"Bearer {token}"}
+    path = f"/api/v1/accounts/{SERVER}/{LOGIN}"
+    names = ("http_requests_total", "request_duration_seconds")
+    await desk.moves(*names, by=lambda: get(path, headers=signed))
+    await desk.moves("audit_events_total", by=lambda: get(path))
+
+    async def flood() -> None:
+        while (await get("/api/v1/trading/health")).status_code != 429:
+            pass
+
+    await desk.moves("ratelimit_block_total", by=flood)
+
+    async def broken(*_: Any) -> Any:
+        raise RuntimeError("a fault of ours")
+
+    house.engine.records = broken  # type: ignore[method-assign, assignment]
+    await desk.moves("errors_total", by=lambda: get(f"{path}/events", headers=signed))
+
+
 async def test_every_agreed_metric_moves_when_its_thing_happens(tmp_path: Path) -> None:
     async with scene(tmp_path) as (desk, journal, token):
-        house, get = desk.house, desk.client.get
+        house = desk.house
         await house.until(lambda: house.state(LOGIN).opened)
         # What a link that came and its report did before anybody looked.
         began = await desk.totals()
@@ -167,23 +189,7 @@ async def test_every_agreed_metric_moves_when_its_thing_happens(tmp_path: Path) 
             by=lambda: house.quote("EURUSD", 1.0840, 1.0841),
         )
 
-        signed = {"Authorization": f"Bearer {token}"}
-        path = f"/api/v1/accounts/{SERVER}/{LOGIN}"
-        names = ("http_requests_total", "request_duration_seconds")
-        await desk.moves(*names, by=lambda: get(path, headers=signed))
-        await desk.moves("audit_events_total", by=lambda: get(path))
-
-        async def flood() -> None:
-            while (await get("/api/v1/trading/health")).status_code != 429:
-                pass
-
-        await desk.moves("ratelimit_block_total", by=flood)
-
-        async def broken(*_: Any) -> Any:
-            raise RuntimeError("a fault of ours")
-
-        house.engine.records = broken  # type: ignore[method-assign, assignment]
-        await desk.moves("errors_total", by=lambda: get(f"{path}/events", headers=signed))
+        await requests_move(desk, token)
         house.server.faults.ask(LOGIN, Fault.CUT)
         await desk.moves("mt5_reconnects_total", "mt5_connect_total", by=lambda: None)
 
