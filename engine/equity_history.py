@@ -228,15 +228,18 @@ class EquityHistory:
         """Goes on from what was kept, before the first tick; of later than `until_msc` nothing."""
         assert self._began_msc < 0, "it has begun"
         places = {key.login: place for key, place in self._places.items()}
+        known: dict[bytes, Int64s] = {}
         for row in sorted(kept.rows, key=lambda row: row.start_msc):
             level = self._levels.get(row.bucket_s)
             if level is None or row.start_msc > until_msc:
                 continue
-            known = [(places[x], at) for at, x in enumerate(row.logins.tolist()) if x in places]
+            name = row.logins.tobytes()
+            if name not in known:  # nearly all rows are of the same accounts
+                pairs = [(places[x], at) for at, x in enumerate(row.logins.tolist()) if x in places]
+                known[name] = np.array(pairs, np.int64).reshape(-1, 2)
             into = level.row_of(row.start_msc, make=True)
-            if known and into is not None:
-                to, of = zip(*known, strict=True)
-                into[list(to)] = row.marks[list(of)]
+            if into is not None:
+                into[known[name][:, 0]] = row.marks[known[name][:, 1]]
         for login, time_msc, balance in sorted(kept.balances, key=lambda one: one.time_msc):
             if login in places and time_msc <= until_msc:
                 self._balances[places[login]].append((time_msc, balance))
