@@ -4,7 +4,7 @@ A query is a dictionary look-up and no await: it enters no inbox and never sees 
 read may be ahead of the journal by the group being written; a command's answer never is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -58,8 +58,9 @@ class Board:
         clock: Clock,
         *,
         stale_after_ms: int = STALE_AFTER_MS,
+        compared_ms: Callable[[AccountKey], float | None] = lambda _key: None,
     ) -> None:
-        """`router` and `feed` are those of the actors."""
+        """`router` and `feed` are those of the actors; `compared_ms`: see `Sight`."""
         self.built = 0
         """Snapshots built so far."""
         self.encoded_count = 0
@@ -69,6 +70,7 @@ class Board:
         self._feed = feed
         self._clock = clock
         self._stale_after_ms = stale_after_ms
+        self._compared_ms = compared_ms
         self._kept: dict[AccountKey, _Kept] = {}
         self._encoder = msgspec.json.Encoder()
         self._packer = msgspec.msgpack.Encoder()
@@ -144,4 +146,5 @@ class Board:
             feed_version=0 if actor.crashed else self._router.ticks,
             marks=actor.marks,
             crashed=actor.crashed,
+            compared_ms=self._compared_ms(actor.key),
         )

@@ -14,7 +14,7 @@ from engine.domain.commands import Command, Refused
 from engine.domain.ids import AccountKey
 from engine.domain.records import Record
 from engine.domain.snapshot import Snapshot
-from engine.equity_history import Bucket
+from engine.equity_history import Bucket, PeriodStatistics
 from engine.tap import Listener
 
 
@@ -99,7 +99,7 @@ class Desk(Protocol):
         """How the engine is."""
 
     def listen(self, keys: Sequence[AccountKey] | None = None) -> Listener:
-        """Durable records from here on, of these accounts or of all."""
+        """Durable records from here on, of these accounts or of all; see `Listener.since`."""
 
     async def records(self, key: AccountKey, after_seq: int, limit: int) -> Sequence[Record]:
         """At most `limit` durable records after `after_seq`, in order."""
@@ -118,6 +118,13 @@ class Desk(Protocol):
 
         Args:
             bucket_s: one of `equity_history.LEVELS`.
+
+        Raises:
+            KeyError: there is no such account.
+        """
+
+    async def statistics(self, key: AccountKey, from_msc: int, to_msc: int) -> PeriodStatistics:
+        """A period in figures: from `from_msc` until before `to_msc`, or now where that is earlier.
 
         Raises:
             KeyError: there is no such account.

@@ -69,6 +69,9 @@ class LiveSink:
         self._clock = clock
         self._meter = meter
         self._on_led = on_led
+        self.compared_ms: dict[AccountKey, float] = {}
+        """How long each account's last full report took, from its arrival until it was compared
+        and what it led to was durable."""
         self._offsets_s: dict[str, int] = {}
 
     async def linked(self, facts: TerminalFacts) -> None:
@@ -90,7 +93,6 @@ class LiveSink:
         """See `LinkSink.reported`."""
         self._meter.count("mt5_position_sync")
         age_ms = (self._clock.monotonic_ns() - sent.asked_ns) // 1_000_000
-        self._meter.observe("reconciliation_latency", age_ms / 1000.0)
         event = ReportCame(
             time_msc=0,
             report=report,
@@ -98,7 +100,15 @@ class LiveSink:
             gmt_offset_s=sent.gmt_offset_s,
             quotes={},
         )
-        await self._accounts.note(key, event, receipt)
+
+        def compared() -> None:
+            now_ns = self._clock.monotonic_ns()
+            self._meter.observe("reconciliation_latency", (now_ns - sent.asked_ns) / 1e9)
+            if report.complete:
+                self.compared_ms[key] = round((now_ns - sent.received_ns) / 1e6, 3)
+            receipt.sign()
+
+        await self._accounts.note(key, event, Receipt(compared))
 
     async def position_changed(
         self,

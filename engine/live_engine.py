@@ -7,6 +7,7 @@ say to `sink`; readers and commanders come in by the methods of `Desk`.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -32,12 +33,14 @@ from engine.domain.link_events import (
 from engine.domain.market_guards import AnyMarketGuard
 from engine.domain.records import Record
 from engine.domain.snapshot import Snapshot
-from engine.equity_history import Bucket, EquityHistory
+from engine.equity_history import Bucket, EquityHistory, PeriodStatistics
+from engine.equity_records import statistics_of
 from engine.errors import JournalFullError
 from engine.intake import Intake
 from engine.link import Receipt
 from engine.link_sink import LiveSink
 from engine.lobby import Lobby
+from engine.loop_lag import LoopLag
 from engine.marking.feed import Feed
 from engine.marking.ticks import TickBatch
 from engine.meters import Meter, NoMeter
@@ -59,7 +62,6 @@ NOTED_AT_ONCE = 8
 """Accounts looked at between two pauses, so that the second's work is spread over the second."""
 KEEP_EVERY = 64
 """Inputs after which an account's state is kept, so that a restart has few to step again."""
-LAG_WINDOW_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +132,7 @@ class LiveEngine:
         on_batch: Callable[[str, TickBatch], None] | None = None,
     ) -> None:
         """`clock` never goes back (`SteadyClock`); `accounts` in the order they are shown."""
-        self.tap = Tap()
+        self.tap = Tap({one.key: one.recovery.state.seq for one in accounts})
         self.surroundings = Surroundings()
         self.meter = meter or NoMeter()
         self.started_msc = clock.wall_msc()
@@ -143,7 +145,7 @@ class LiveEngine:
         self._by_key: dict[AccountKey, _Server] = {}
         self._lobby = Lobby(self._by_key, clock)
         self._kept: dict[AccountKey, int] = {a.key: a.recovery.entries for a in accounts}
-        self._lags: list[tuple[float, float]] = []
+        self._lag = LoopLag()
         self._is_ready = False
         self._pulsed_s = 0.0
         self._scope = trio.CancelScope()
@@ -152,7 +154,7 @@ class LiveEngine:
             clock=clock,
             random=random or Random(),  # noqa: S311  spreads retries, guards nothing
             tap=self.tap,
-            on_full=on_full or _ignore,
+            on_full=on_full or (lambda _key: None),
             meter=self.meter,
         )
         self._servers: dict[str, _Server] = {}
@@ -192,6 +194,7 @@ class LiveEngine:
             feed,
             self._clock,
             stale_after_ms=self._settings.stale_after_ms,
+            compared_ms=lambda key: self.sink.compared_ms.get(key),  # noqa: PLW0108  no sink yet
         )
         names: dict[str, str] = {}
         for account in own:
@@ -281,7 +284,8 @@ class LiveEngine:
             due_s = max(due_s + PULSE_S, trio.current_time())
             await trio.sleep_until(due_s)
             self._pulsed_s = trio.current_time()
-            self._measure_lag(trio.current_time() - due_s)
+            self._lag.take(trio.current_time(), lag_s := trio.current_time() - due_s)
+            self.meter.observe("event_loop_lag", lag_s)
             now_msc = self._clock.wall_msc()
             for server in self._servers.values():
                 await server.supervisor.router.on_time(now_msc)
@@ -325,12 +329,6 @@ class LiveEngine:
                 await self._store.keep_state(actor.key, kept)
                 self._kept[actor.key] = kept.number
 
-    def _measure_lag(self, lag_s: float) -> None:
-        now_s = trio.current_time()
-        self.meter.observe("event_loop_lag", lag_s)
-        self._lags = [(at, lag) for at, lag in self._lags if at > now_s - LAG_WINDOW_S]
-        self._lags.append((now_s, lag_s))
-
     # For the sink
 
     async def note(self, key: AccountKey, event: LinkEvent, receipt: Receipt | None = None) -> None:
@@ -360,6 +358,11 @@ class LiveEngine:
             for broker, own in account.terms.aliases.items()
         }
         return tuple(renamed.get(symbol, symbol) for symbol in server.intake.symbols)
+
+    @property
+    def histories(self) -> dict[str, EquityHistory]:
+        """Equity over time, of each broker server."""
+        return {name: server.history for name, server in self._servers.items()}
 
     @property
     def feeds(self) -> tuple[str, ...]:
@@ -423,6 +426,12 @@ class LiveEngine:
         await trio.lowlevel.checkpoint()
         return self._by_key[key].history.buckets(key, bucket_s, from_msc, to_msc)
 
+    async def statistics(self, key: AccountKey, from_msc: int, to_msc: int) -> PeriodStatistics:
+        """See `Desk.statistics`."""
+        history, read = self._by_key[key].history, partial(self._journal.read, key)
+        span = (from_msc, min(to_msc, self._clock.wall_msc() + 1))
+        return await statistics_of(history, key, read, self._actor(key).state.seq, *span)
+
     async def ask_report(self, key: AccountKey) -> bool:
         """See `Desk.ask_report`."""
         await trio.lowlevel.checkpoint()
@@ -455,7 +464,7 @@ class LiveEngine:
             linked=around.linked(),
             crashed=crashed,
             journal_failure=failure,
-            loop_lag_ms=round(1000 * max((lag for _, lag in self._lags), default=0.0), 1),
+            loop_lag_ms=self._lag.worst_ms,
             feeds=tuple(self._feed_health(server) for server in self._servers.values()),
             refused=around.refused(),
             listening=around.listening,
@@ -474,7 +483,3 @@ class LiveEngine:
             quote_age_ms=age_ms,
             rejected=dict(server.intake.rejected),
         )
-
-
-def _ignore(_key: AccountKey) -> None:
-    pass

@@ -5,7 +5,7 @@ something, and reads the rest from the journal: nothing is lost, only late.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import trio
 
@@ -18,11 +18,15 @@ QUEUE_RECORDS = 4096
 class Tap:
     """Where durable records come out."""
 
-    def __init__(self) -> None:
+    def __init__(self, seqs: Mapping[AccountKey, int] | None = None) -> None:
+        """`seqs`: of each account's last record that is durable already."""
         self._listeners: set[Listener] = set()
+        self._seqs = dict(seqs or {})
 
     def publish(self, key: AccountKey, records: Sequence[Record]) -> None:
         """Hands durable records of an account, in order, to everybody. Never waits."""
+        if records:
+            self._seqs[key] = records[-1].seq
         for listener in self._listeners:
             listener.hear(key, records)
 
@@ -35,6 +39,10 @@ class Tap:
         listener = Listener(self, wanted, queue_records)
         self._listeners.add(listener)
         return listener
+
+    def seqs(self, wanted: Callable[[AccountKey], bool] | None) -> dict[AccountKey, int]:
+        """Of the last record published of each of these accounts; none: there is none yet."""
+        return {k: seq for k, seq in self._seqs.items() if wanted is None or wanted(k)}
 
     @property
     def listeners(self) -> int:
@@ -54,6 +62,10 @@ class Listener:
     ) -> None:
         self.missed = 0
         """Records that found the queue full: read the journal again from what was last seen."""
+        self.since = tap.seqs(wanted)
+        """Where it begins: of each account the last record before the first that is heard. What
+        is up to there is in the journal, what comes after is heard: nothing lies between, also
+        where an account's state was ahead of the disk at that moment."""
         self._tap = tap
         self._wanted = wanted
         self._limit = queue_records

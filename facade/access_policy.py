@@ -75,6 +75,7 @@ ROUTES: dict[tuple[str, str], Policy] = {
     ("GET", _ONE): _OWN,
     ("GET", f"{_ONE}/events"): _OWN,
     ("GET", f"{_ONE}/equity"): _OWN,
+    ("GET", f"{_ONE}/statistics"): _OWN,
     ("GET", f"{_ONE}/discrepancies"): _OWN,
     ("POST", f"{API}/intents"): Policy(SERVICES),
     ("POST", f"{_ONE}/flatten"): _KILL,

@@ -10,7 +10,7 @@ import msgspec
 
 from engine.domain.guard_views import GuardView
 from engine.domain.live_views import DiscrepancyView
-from engine.equity_history import Bucket
+from engine.equity_history import Bucket, PeriodStatistics
 from facade.api_structs_mirror import Instant, Mirror, mirror
 
 Quality = Literal["known", "stale", "unknown"]
@@ -18,6 +18,7 @@ PLACE: dict[str, Any] = {"server": str, "login": int}
 DISCREPANCY = Mirror(DiscrepancyView, PLACE, "PlacedDiscrepancy")
 GUARD = Mirror(GuardView, PLACE, "PlacedGuard")
 BUCKET = mirror(Bucket)
+PERIOD = mirror(PeriodStatistics)
 
 
 class Total(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +43,8 @@ class ReconciliationStatus(msgspec.Struct, frozen=True, kw_only=True):
     total_syncs: int
     """Full reports compared."""
     last_sync_duration_ms: float | None
-    """Null: not measured per account; the metric `reconciliation_latency_seconds` has it."""
+    """Of that report, from its arrival until it was compared and what it led to was durable; null:
+    none was compared since the engine started."""
     open_positions_count: int
     matched_positions: int
     divergences_detected: int
@@ -165,6 +167,17 @@ class EquityPage(msgspec.Struct, frozen=True, kw_only=True):
     bucket: str
     bucket_s: int
     buckets: tuple[BUCKET.struct, ...]  # type: ignore[name-defined]
+    quality: Quality
+    age_ms: int | None
+
+
+class StatisticsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A period of one account in figures."""
+
+    server: str
+    login: int
+    currency: str
+    period: PERIOD.struct  # type: ignore[name-defined]
     quality: Quality
     age_ms: int | None
 

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from engine.domain.severity import Severity
+
 Server = Annotated[str, Meta(min_length=1, max_length=64)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Reason = Annotated[str, Meta(max_length=300)]
@@ -14,6 +16,21 @@ Limit = Annotated[int, Meta(ge=1, le=1000)]
 Seq = Annotated[int, Meta(ge=0, le=2**53)]
 Moment = Annotated[int, Meta(ge=0, le=2**52)]
 """UTC, milliseconds since 1970."""
+SORT_FIELDS = (
+    "severity", "login", "server", "equity", "balance", "profit", "room", "room_percent",
+    "used_percent", "drawdown", "drawdown_percent", "equity_high_water", "margin_level",
+    "positions", "currency", "ruleset", "age_ms",
+)  # fmt: skip
+_SORT = f"^-?({'|'.join(SORT_FIELDS)})$"
+_STATE = f"({'|'.join(Severity)})"
+_STATES = f"^({_STATE}(,{_STATE})*)?$"
+_WORD = (
+    rf"([0-9]{{1,19}}(,[0-9]{{1,19}})*|state:{_STATE}(,{_STATE})*"
+    r"|(server|guard|ruleset|symbol|tag):[A-Za-z0-9_.-]+(,[A-Za-z0-9_.-]+)*"
+    r"|(room|used|equity)(<|>|<=|>=)-?[0-9]{1,12}(\.[0-9]{1,8})?)"
+)
+_FILTER = f"^({_WORD}( {_WORD}){{0,3}})?$"
+"""Of the document alone: what is taken is somewhat more, and refused in better words."""
 BUCKETS = {"1s": 1, "10s": 10, "1m": 60, "15m": 900, "1h": 3600, "1d": 86_400}
 
 
@@ -38,14 +55,14 @@ class PositionsQuery(StatusQuery, forbid_unknown_fields=True, frozen=True, kw_on
 class AccountsQuery(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """A page of accounts."""
 
-    filter: Annotated[str, Meta(max_length=500)] = ""
+    filter: Annotated[str, Meta(max_length=500, extra_json_schema={"pattern": _FILTER})] = ""
     """The words of docs/api.md: `state:warning room<500 server:Demo-1`."""
-    state: Annotated[str, Meta(max_length=100)] = ""
+    state: Annotated[str, Meta(max_length=100, pattern=_STATES)] = ""
     """One state, or several apart by commas; unlike `filter` it leaves the counts alone."""
-    sort: Annotated[str, Meta(max_length=40)] = "severity"
+    sort: Annotated[str, Meta(max_length=40, pattern=_SORT)] = "severity"
     """`severity`, or a field (`equity`, `room`, `login`, ...); `-` before it: the largest first."""
     limit: Limit = 100
-    cursor: Annotated[str, Meta(max_length=32)] = ""
+    cursor: Annotated[str, Meta(max_length=9, pattern="^[0-9]*$")] = ""
     """`next_cursor` of the page before."""
 
 
@@ -75,6 +92,14 @@ class EquityQuery(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
     bucket: Literal["1s", "10s", "1m", "15m", "1h", "1d"] = "1m"
     from_msc: Moment = 0
     to_msc: Moment = 2**52
+
+
+class PeriodQuery(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A span of time: all there was, unless told."""
+
+    from_msc: Moment = 0
+    to_msc: Moment = 2**52
+    """The period ends before it, or now where that is earlier."""
 
 
 class AuditQuery(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -115,6 +140,12 @@ class FlattenBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
 
     reason: Given
     position_id: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
+
+
+class FlattenAllBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Close everything, everywhere."""
+
+    reason: Given
 
 
 class ReleaseBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):

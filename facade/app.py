@@ -5,6 +5,7 @@ Nothing here knows Trio: it runs in the engine's nursery, or under any ASGI serv
 
 from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
+from typing import Any
 
 import structlog
 from starlette.applications import Starlette
@@ -63,7 +64,10 @@ class Api:
 
     def routes(self) -> list[BaseRoute]:
         """Of every operation, and what is no JSON."""
-        found: list[BaseRoute] = [self._route(one) for one in self.operations]
+        of_path: dict[str, list[Operation]] = {}
+        for one in self.operations:
+            of_path.setdefault(one.path, []).append(one)
+        found: list[BaseRoute] = [self._route(path, many) for path, many in of_path.items()]
         found.append(Route(f"{API}/stream", self._endpoint("GET", f"{API}/stream", self._stream)))
         found.append(WebSocketRoute(f"{API}/ws", self._websocket))
         if self.parts.options.docs:
@@ -84,8 +88,16 @@ class Api:
         """What answers a request of this operation: it never raises."""
         return self._endpoint(one.method, one.path, one.handler, always=one.always)
 
-    def _route(self, one: Operation) -> Route:
-        return Route(one.path, self.answering(one), methods=[one.method])
+    def _route(self, path: str, operations: Sequence[Operation]) -> Route:
+        """One for all methods of a path, so that a refused one is told which there are."""
+        by_method: dict[str, Any] = {one.method: self.answering(one) for one in operations}
+
+        async def answered(request: Request) -> Response:
+            method = "GET" if request.method == "HEAD" else request.method
+            response: Response = await by_method[method](request)
+            return response
+
+        return Route(path, answered, methods=list(by_method))
 
     def _endpoint(
         self, method: str, path: str, handler: Handler, *, always: bool = False
@@ -190,16 +202,29 @@ class Api:
     async def _websocket(self, socket: WebSocket) -> None:
         path = f"{API}/ws"
         asked = self.asked(socket, "GET", path)
+        started_s = perf_counter()
+
+        def begun(status: int) -> None:
+            if status == 429:
+                self.parts.metrics.count("ratelimit_block")
+            self.parts.metrics.request(path, status, perf_counter() - started_s)
+
         try:
             self._refuse_host(socket)
             admitted = self.parts.gate.admit(asked)
             request = Request({**socket.scope, "type": "http", "method": "GET"})
-            await talk(self.call(request, admitted, asked.address), self.hubs, socket)
+            call = self.call(request, admitted, asked.address)
+            await talk(call, self.hubs, socket, lambda: begun(101))
         except Denied as denied:
+            begun(denied.status)
             await self.parts.audit.denied(asked, denied)
             await socket.send_denial_response(answer_of(problem_of(denied)))
         except Problem as problem:
+            begun(problem.status)
             await socket.send_denial_response(answer_of(problem))
+        except Exception as error:  # noqa: BLE001  one reader, never the program
+            self.parts.metrics.count("errors")
+            log.error("stream failed", route=path, cause=type(error).__name__, at=_place(error))
 
     async def _openapi(self, call: Call) -> Response:
         del call

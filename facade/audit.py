@@ -6,11 +6,11 @@ on. What raises risk is written with `require`, which does not.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
-from engine.audit import AuditEntry, AuditTrail, Kind
+from engine.audit import AuditEntry, AuditHead, AuditTrail, Kind
 from engine.errors import AdapterError
 from facade.access import Denied, Principal
 from facade.access_gate import Asked
@@ -20,6 +20,38 @@ log = structlog.get_logger("tidegate.audit")
 REPEATS_MS = 10_000
 CALLERS_MAX = 4096
 DENIED_PER_MINUTE = 600
+
+
+class CountedTrail:
+    """An `AuditTrail` that says of each entry that it is kept, whoever wrote it."""
+
+    def __init__(self, trail: AuditTrail, on_entry: Callable[[], None]) -> None:
+        """`on_entry` is called once the entry is durable."""
+        self._trail = trail
+        self._on_entry = on_entry
+
+    async def append(self, entry: AuditEntry) -> int:
+        """See `AuditTrail.append`."""
+        number = await self._trail.append(entry)
+        self._on_entry()
+        return number
+
+    async def append_after(self, entry: AuditEntry, last_number: int) -> int | None:
+        """See `AuditTrail.append_after`."""
+        number = await self._trail.append_after(entry, last_number)
+        if number is not None:
+            self._on_entry()
+        return number
+
+    async def read(
+        self, after_number: int, limit: int, kind: Kind | None = None
+    ) -> Sequence[tuple[int, AuditEntry]]:
+        """See `AuditTrail.read`."""
+        return await self._trail.read(after_number, limit, kind)
+
+    async def head(self) -> AuditHead:
+        """See `AuditTrail.head`."""
+        return await self._trail.head()
 
 
 class AuditRecorder:

@@ -55,7 +55,7 @@ Specs = Callable[[AccountKey, str], AccountSpec]
 """(account, ruleset) -> guarded so; raises UserError where the book has no such ruleset."""
 
 
-def _nobody_told(by: str, action: str, accounts: int, reason: str) -> None:
+async def _nobody_told(by: str, action: str, accounts: int, reason: str) -> None:
     del by, action, accounts, reason
 
 
@@ -79,8 +79,8 @@ class Parts:
     stopping: anyio.Event
     """Set when the program ends: streams say so and close."""
     specs: Specs = _no_book
-    on_kill: Callable[[str, str, int, str], None] = _nobody_told
-    """(by, action, accounts, reason) of a kill switch."""
+    on_kill: Callable[[str, str, int, str], Awaitable[None]] = _nobody_told
+    """(by, action, accounts, reason) of a kill switch; it is carried out meanwhile."""
     options: Options = field(default_factory=Options)
     kept: KeptAnswers = field(default_factory=KeptAnswers)
 

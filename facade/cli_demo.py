@@ -82,7 +82,9 @@ async def _run(world: World, seconds: float | None) -> None:
             )
         try:
             async with trio.open_nursery() as nursery:
-                await nursery.start(internal_socket_of(settings, floor.engine).serve)
+                await nursery.start(
+                    internal_socket_of(settings, floor.engine, floor.alerting.kill_switch).serve
+                )
                 server = await nursery.start(serve_floor, floor, settings)
                 desk = f"desk {server.url} · docs {server.url}/docs · a token for 15 min:"
                 screen = Screen(floor.engine, (*head, desk, demo_token(settings)))

@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 import msgspec
+import structlog
 from starlette.responses import Response
 
 from engine.domain.commands import (
@@ -27,6 +28,7 @@ from engine.domain.positions import Side
 from engine.errors import AdapterError, UserError
 from facade.api_structs import Accepted, AcceptedAll, Failed
 from facade.api_structs_calls import (
+    FlattenAllBody,
     FlattenBody,
     HaltBody,
     IntentBody,
@@ -43,8 +45,11 @@ from facade.internal_rules import needs_second_person
 from facade.problems import Problem, unprocessable
 from facade.tightening import is_tightening
 
+log = structlog.get_logger("tidegate.commands")
 AT_ONCE = 64
 """Accounts of a kill switch that are commanded at the same time."""
+TELL_S = 5.0
+"""The most that telling people of a kill switch may hold up its answer."""
 Effect = Callable[[], Awaitable[Answer]]
 
 
@@ -76,9 +81,7 @@ async def halt_all(call: Call) -> Response:
 async def flatten_all(call: Call) -> Response:
     """The kill switch that also closes everything."""
     call.query(ScopeQuery)
-    said = call.said(FlattenBody)
-    if said.position_id is not None:
-        raise unprocessable("position_id", "belongs to one account")
+    said = call.said(FlattenAllBody)
     return await _all(call, "flatten", Flatten(0, call.who.name, said.reason), said.reason)
 
 
@@ -261,8 +264,15 @@ async def _all(call: Call, action: str, command: Command, reason: str) -> Respon
                 else:
                     names.extend(done.intent_ids)
 
-        call.parts.on_kill(call.who.name, action, len(keys), reason)
+        async def tell() -> None:
+            try:
+                with anyio.move_on_after(TELL_S):
+                    await call.parts.on_kill(call.who.name, action, len(keys), reason)
+            except Exception as error:  # noqa: BLE001  whoever cannot be told stops no stop
+                log.error("kill switch not told", by=call.who.name, cause=str(error)[:200])
+
         async with anyio.create_task_group() as group:
+            group.start_soon(tell)
             for key in keys:
                 group.start_soon(one, key)
         outcome = f"accepted for {len(keys) - len(failed)} of {len(keys)} accounts"

@@ -39,6 +39,12 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     crashed: tuple[str, ...]
     """Accounts that nobody guards, `server/login`."""
     feeds: tuple[FeedReadiness, ...]
+    listening: str
+    """Where terminals link, `host:port`; empty before it listens."""
+    thumbprint: str
+    """SHA-256 of the certificate that terminals see there: whoever links is shown it anyway."""
+    refused: dict[str, int]
+    """Terminals that were not let in since the start, by cause."""
 
     @property
     def http_status(self) -> int:
@@ -98,6 +104,9 @@ def readiness(health: Health) -> Readiness:
         linked=health.linked,
         crashed=tuple(health.crashed),
         feeds=tuple(feeds),
+        listening=health.listening,
+        thumbprint=health.thumbprint,
+        refused=dict(health.refused),
     )
 
 

@@ -36,7 +36,11 @@ async def serve_floor(
         return
     stopping = anyio.Event()
     parts = parts_of(settings, floor.engine, floor.trail, floor.metrics, stopping)
-    parts = replace(parts, now_msc=floor.clock.wall_msc, on_kill=floor.alerting.kill_switch)
+
+    async def on_kill(by: str, action: str, accounts: int, reason: str) -> None:
+        floor.alerting.kill_switch(by, action, accounts, reason)
+
+    parts = replace(parts, now_msc=floor.clock.wall_msc, on_kill=on_kill)
     app = make_app(floor.engine, parts, Pages().routes())
     binding = binding_of(settings)
     await serve_http(app, binding, stopping=stopping.set, task_status=task_status)

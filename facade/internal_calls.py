@@ -5,7 +5,7 @@ so much that others must have their turn in between.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import trio
@@ -64,11 +64,28 @@ class OfCommands(msgspec.Struct):
     command: Halt | Flatten
 
 
+class OfKill(msgspec.Struct):
+    """The kill switch of a program: it commands each account itself."""
+
+    by: str
+    action: Literal["halt", "flatten"]
+    accounts: int
+    reason: str = ""
+
+
 class OfEquity(msgspec.Struct):
     """Equity of one account over time."""
 
     key: AccountKey
     bucket_s: int
+    from_msc: int
+    to_msc: int
+
+
+class OfPeriod(msgspec.Struct):
+    """One account, from a moment until before another."""
+
+    key: AccountKey
     from_msc: int
     to_msc: int
 
@@ -130,9 +147,11 @@ class SlowCalls:
             "records": (OfRecords, self._records),
             "command": (OfCommand, self._command),
             "commands": (OfCommands, self._commands),
+            "kill_switch": (OfKill, self._kill_switch),
             "report": (OfKey, self._report),
             "verdict": (OfVerdict, self._verdict),
             "equity": (OfEquity, self._equity),
+            "statistics": (OfPeriod, self._statistics),
         }
 
     async def _snapshots(self, number: int, told: OfKeys) -> bytes:
@@ -183,10 +202,21 @@ class SlowCalls:
         # Checked before any is given, so that a client is refused for all or for none.
         for key in told.keys[:1]:
             self._rules.command_of(peer, key, told.command, "", self._desk)
+        if set(told.keys) >= set(self._desk.keys()):
+            said = self._rules.command_of(peer, told.keys[0], told.command, "", self._desk)
+            action = "halt" if isinstance(told.command, Halt) else "flatten"
+            self._rules.on_kill(said.by, action, len(told.keys), told.command.reason)
         async with trio.open_nursery() as nursery:
             for place, key in enumerate(told.keys):
                 nursery.start_soon(one, place, key)
         return pack(number, "ok", done)
+
+    async def _kill_switch(self, number: int, told: OfKill) -> bytes:
+        await trio.lowlevel.checkpoint()
+        if not self._peer().is_program:
+            return pack(number, "denied", "only a program says of itself that it stops everything")
+        self._rules.on_kill(told.by, told.action, told.accounts, told.reason)
+        return pack(number, "ok", None)
 
     async def _report(self, number: int, told: OfKey) -> bytes:
         self._desk.version(told.key)
@@ -197,6 +227,10 @@ class SlowCalls:
             return pack(number, "error", f"buckets are of {', '.join(map(str, LEVELS))} s")
         asked = (told.key, told.bucket_s, told.from_msc, told.to_msc)
         return pack(number, "ok", await self._desk.equity(*asked))
+
+    async def _statistics(self, number: int, told: OfPeriod) -> bytes:
+        asked = (told.key, told.from_msc, told.to_msc)
+        return pack(number, "ok", await self._desk.statistics(*asked))
 
     async def _verdict(self, number: int, told: OfVerdict) -> bytes:
         return pack(number, "ok", await self._desk.verdict(told.verdict_id))

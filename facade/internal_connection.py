@@ -173,10 +173,12 @@ class Connection:
             return pack(number, "ok", {"version": VERSION, **told})
         if call == "subscribe_events":
             wanted = msgspec.convert(arguments, EventsWanted)
-            self._subscribe("events", self._pushes.events, wanted)
-        elif call == "subscribe_snapshots":
+            listener = self._desk.listen(wanted.keys)
+            self._subscribe("events", self._pushes.events(self, wanted, listener))
+            return pack(number, "ok", list(listener.since.items()))
+        if call == "subscribe_snapshots":
             of_snapshots = msgspec.convert(arguments, SnapshotsWanted)
-            self._subscribe("snapshots", self._pushes.snapshots, of_snapshots)
+            self._subscribe("snapshots", self._pushes.snapshots(self, of_snapshots))
         elif call == "unsubscribe":
             scope = self._subscribed.pop(msgspec.convert(arguments, Unwanted).what, None)
             if scope is not None:
@@ -185,14 +187,11 @@ class Connection:
             return pack(number, "error", f"no such call: {call[:40]}")
         return pack(number, "ok", None)
 
-    def _subscribe(
-        self, what: str, push: Callable[["Connection", Any], Awaitable[None]], wanted: Any
-    ) -> None:
+    def _subscribe(self, what: str, pushing: Awaitable[None]) -> None:
         """One of a kind: a new one takes the place of the old."""
         if what in self._subscribed:
             self._subscribed[what].cancel()
         scope = self._subscribed[what] = trio.CancelScope()
-        pushing = push(self, wanted)
 
         async def run() -> None:
             with scope:

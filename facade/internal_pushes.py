@@ -6,7 +6,7 @@ for all readers together, and within a share of the loop's time: with more accou
 than that pays for, each is simply sent less often.
 """
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -60,18 +60,21 @@ class Pushes:
 
     # Records
 
-    def events(self, client: "Connection", wanted: EventsWanted) -> Awaitable[None]:
+    async def events(self, client: "Connection", wanted: EventsWanted, listener: Listener) -> None:
         """Old records first, then new ones; none twice, none lost, in order for each account.
 
-        What is said after this call is heard, however late what it gives is awaited.
-        """
-        return self._events(client, wanted, self._desk.listen(wanted.keys))
+        A reader that took its `seq` from a snapshot may be ahead of the disk: what it has not
+        been told as a record, it is told once that is durable.
 
-    async def _events(self, client: "Connection", wanted: EventsWanted, listener: Listener) -> None:
+        Args:
+            listener: of `wanted.keys`; hears already, and is closed here.
+        """
         try:
             sent: dict[AccountKey, int] = {}
             for key, seq in wanted.after:
-                sent[key] = await self._catch_up(client, key, seq)
+                since = listener.since.get(key)
+                is_behind = since is None or seq < since
+                sent[key] = await self._catch_up(client, key, seq) if is_behind else since or 0
             while True:
                 for record in await listener.wait():
                     await self._one(client, record, sent)

@@ -24,6 +24,14 @@ SecondPerson = Callable[[str, AccountKey], str]
 """(token, account) -> whose it is; raises `NotAllowedError` where they may not agree to it."""
 
 
+OnKill = Callable[[str, str, int, str], None]
+"""(by, `halt` or `flatten`, accounts, reason)."""
+
+
+def _nobody_told(by: str, action: str, accounts: int, reason: str) -> None:
+    del by, action, accounts, reason
+
+
 class NotAllowedError(Exception):
     """This client may not have that; says why."""
 
@@ -49,6 +57,8 @@ class Rules:
     users: Collection[int] = ()
     """Numbers of further users who may connect."""
     second_person: SecondPerson | None = None
+    on_kill: OnKill = _nobody_told
+    """Hears of every use of the kill switch, before it is carried out."""
 
     def of_user(self, user: int) -> Peer | None:
         """Who a local user is; None: nobody who may connect."""

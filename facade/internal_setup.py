@@ -2,6 +2,7 @@
 
 import pwd
 import time
+from dataclasses import replace
 
 from engine.desk import Desk
 from engine.domain.ids import AccountKey
@@ -10,15 +11,17 @@ from facade.access import Denied, Scopes, tenants_of
 from facade.access_keys import AccessKeys
 from facade.access_policy import OPERATORS, STEP_UP_S
 from facade.access_tokens import Verifier, rules_of
-from facade.internal_rules import NotAllowedError, Rules, SecondPerson
+from facade.internal_rules import NotAllowedError, OnKill, Rules, SecondPerson
 from facade.internal_socket import InternalSocket
 from facade.settings import Settings, read_secret
 
 TOKEN_VARIABLE = "TIDEGATE_INTERNAL_TOKEN"  # noqa: S105  a name, and no token
 
 
-def internal_socket_of(settings: Settings, desk: Desk) -> InternalSocket:
-    """The socket, and its port where one is set.
+def internal_socket_of(
+    settings: Settings, desk: Desk, on_kill: OnKill | None = None
+) -> InternalSocket:
+    """The socket, and its port where one is set; `on_kill` hears of the kill switch.
 
     Raises:
         UserError: the token cannot be read, or a user is none of this machine.
@@ -28,6 +31,8 @@ def internal_socket_of(settings: Settings, desk: Desk) -> InternalSocket:
     if keys.token_file is not None:
         token = read_secret(settings.beside(keys.token_file), TOKEN_VARIABLE)
     rules = Rules(token, tuple(map(_number_of, keys.users)), second_person_of(settings, desk))
+    if on_kill is not None:
+        rules = replace(rules, on_kill=on_kill)
     return InternalSocket(desk, settings.socket, rules, keys.port or None)
 
 

@@ -1,8 +1,15 @@
 """How often one may ask: as a burst, then evenly; each counted by itself.
 
-The generic cell rate algorithm: one number a name, about 1 us a request. It runs in the engine's
-thread beside the guards, so it has no thread of its own, sweeps nothing, takes the monotonic
-clock, and holds a bounded number of names.
+The generic cell rate algorithm: one number a name. It runs in the engine's thread beside the
+guards, so it has no thread of its own, sweeps nothing, takes the monotonic clock, and holds a
+bounded number of names.
+
+Why not the library `limits` (5.8.0, `MemoryStorage`), measured in one run on a busy machine: a
+request costs 5.9 us (fixed window), 8.1 (moving) or 11.6 (sliding) there and 2.4 here; a name that
+asked once 320 to 470 bytes there and 42 here, and the moving window keeps an entry for each
+request. What decides is not that: it holds as many names as come, so that whoever has many
+addresses fills the engine's memory; it sweeps all of them in a thread, under the engine's
+interpreter lock; and it takes the wall clock, so that a clock set back refuses a kill switch.
 """
 
 from collections import OrderedDict
@@ -54,7 +61,7 @@ class Allowance:
 
     def _forget(self, now_s: float) -> None:
         """Drops whole allowances, two at a time; of too many names the one longest not seen."""
-        for _ in range(2):
+        for _ in range(min(2, len(self._due_s))):
             name, due_s = next(iter(self._due_s.items()))
             if due_s > now_s and len(self._due_s) <= NAMES_MAX:
                 return

@@ -34,7 +34,7 @@ COUNTERS: Mapping[str, tuple[str, str]] = {
     "alerts_sent": ("channel", "Alerts a channel accepted."),
     "errors": ("", "Accounts given up, alerts lost, requests that failed inside."),
     "ratelimit_block": ("", "Requests answered 429."),
-    "audit_events": ("", "Entries of the audit log."),
+    "audit_events": ("", "Entries this process wrote to the audit log."),
 }
 """Without `_total`, which the text has: the one label (empty: none), and what is counted."""
 _FAST = (1e-4, 2.5e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2.5e-2, 0.05, 0.1, 0.25, 1.0)
@@ -78,7 +78,7 @@ class Metrics:
         )
         self._durations = Histogram(
             "request_duration_seconds",
-            "From a request's head to its last byte handed over.",
+            "From a request's head until its answer is ready; of a stream, until it begins.",
             ["route"],
             buckets=REQUEST_SECONDS,
             registry=self.registry,

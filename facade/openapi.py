@@ -67,7 +67,10 @@ def _operation(one: Operation, named: dict[str, Any], components: dict[str, Any]
     if one.keyed:
         parameters.append(_header("Idempotency-Key", "Once and the same answer for a day.", 128))
     if one.cached:
-        parameters.append(_header("If-None-Match", "The `ETag` that is known.", 200))
+        # What is no tag of ours just does not match: nothing is refused (RFC 9110, 13.1.2).
+        told = "The `ETag` that is known."
+        field = {"name": "If-None-Match", "in": "header", "description": told}
+        parameters.append({**field, "schema": {"type": "string"}})
     made: dict[str, Any] = {
         "summary": one.summary,
         "operationId": one.handler.__name__,
@@ -79,7 +82,7 @@ def _operation(one: Operation, named: dict[str, Any], components: dict[str, Any]
         made["parameters"] = parameters
     if one.body is not None:
         made["requestBody"] = {
-            "required": True,
+            "required": bool(components[one.body.__name__].get("required")),
             "content": {"application/json": {"schema": named[_name(one.body)]}},
         }
     return made

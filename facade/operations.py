@@ -86,6 +86,13 @@ OPERATIONS: tuple[Operation, ...] = (
         query=calls.EquityQuery,
     ),
     _read(
+        f"{_ONE}/statistics",
+        queries_accounts.statistics,
+        "A period in figures: profit, deepest fall, days traded",
+        structs.StatisticsAnswer,
+        query=calls.PeriodQuery,
+    ),
+    _read(
         f"{_ONE}/discrepancies",
         queries_accounts.discrepancies,
         "Open and past discrepancies of one account",
@@ -145,7 +152,7 @@ OPERATIONS: tuple[Operation, ...] = (
         f"{API}/flatten",
         commands.flatten_all,
         "Kill switch: close everything everywhere",
-        calls.FlattenBody,
+        calls.FlattenAllBody,
         query=calls.ScopeQuery,
         answer=structs.AcceptedAll,
     ),

@@ -94,7 +94,8 @@ async def reconciliation_status(call: Call) -> Response:
     def body() -> bytes:
         lives = [(one, one.live) for one in snapshots if one.live is not None]
         views = [live.reconciliation for _, live in lives]
-        synced = [view.last_sync_msc for view in views if view.last_sync_msc is not None]
+        synced = [view for view in views if view.last_sync_msc is not None]
+        last = max(synced, key=lambda view: view.last_sync_msc or 0, default=None)
         found = [(row.last_seen_msc, one, row) for one, live in lives for row in live.discrepancies]
         found.sort(key=lambda each: -each[0])
         status: Any = max((view.status for view in views), key=_STATUSES.index, default="idle")
@@ -102,9 +103,9 @@ async def reconciliation_status(call: Call) -> Response:
             ReconciliationStatus(
                 user_id=call.who.subject,
                 status=status,
-                last_sync_at=time_text(max(synced, default=None)),
+                last_sync_at=time_text(None if last is None else last.last_sync_msc),
                 total_syncs=sum(view.total_syncs for view in views),
-                last_sync_duration_ms=None,
+                last_sync_duration_ms=None if last is None else last.last_sync_duration_ms,
                 open_positions_count=sum(len(one.positions) for one in snapshots),
                 matched_positions=sum(view.matched_positions for view in views),
                 divergences_detected=sum(view.divergences for view in views),

@@ -15,11 +15,13 @@ from engine.domain.snapshot import Snapshot
 from engine.equity_history import LEVELS
 from facade.api_structs import (
     BUCKET,
+    PERIOD,
     AuditItem,
     AuditPage,
     DiscrepanciesPage,
     EquityPage,
     EventsPage,
+    StatisticsAnswer,
 )
 from facade.api_structs_accounts import (
     AccountsPage,
@@ -29,6 +31,7 @@ from facade.api_structs_accounts import (
 )
 from facade.api_structs_calls import (
     BUCKETS,
+    SORT_FIELDS,
     AccountsQuery,
     AuditQuery,
     EquityQuery,
@@ -36,6 +39,7 @@ from facade.api_structs_calls import (
     LogsQuery,
     NoQuery,
     OneLogQuery,
+    PeriodQuery,
 )
 from facade.call import SLICE, Call, answer, tagged
 from facade.codec import encode, encode_record, time_text
@@ -63,6 +67,7 @@ SORTS: dict[str, Callable[[Snapshot], Any]] = {
     "ruleset": lambda one: one.ruleset,
     "age_ms": lambda one: one.age_ms,
 }
+assert ("severity", *SORTS) == SORT_FIELDS, "what may be asked is what is there"
 
 
 async def accounts(call: Call) -> Response:
@@ -181,6 +186,26 @@ async def equity(call: Call) -> Response:
             bucket=query.bucket,
             bucket_s=bucket_s,
             buckets=tuple(map(BUCKET.of, found)),
+            quality=one.quality.value,
+            age_ms=one.age_ms,
+        )
+    )
+
+
+async def statistics(call: Call) -> Response:
+    """A period in figures."""
+    key = call.key()
+    query = call.query(PeriodQuery)
+    if query.from_msc > query.to_msc:
+        raise unprocessable("to_msc", "not before `from_msc`")
+    found = await call.desk.statistics(key, query.from_msc, query.to_msc)
+    one = call.desk.snapshot(key)
+    return answer(
+        StatisticsAnswer(
+            server=key.server,
+            login=key.login,
+            currency=one.currency,
+            period=PERIOD.of(found),
             quality=one.quality.value,
             age_ms=one.age_ms,
         )

@@ -46,7 +46,9 @@ async def serve(
             )
             systemd.notify("READY=1", f"STATUS=guarding {health.accounts} accounts")
             async with trio.open_nursery() as beside:
-                await beside.start(internal_socket_of(settings, floor.engine).serve)
+                await beside.start(
+                    internal_socket_of(settings, floor.engine, floor.alerting.kill_switch).serve
+                )
                 server = await beside.start(serve_floor, floor, settings)
                 if server is not None:
                     log.info("serving", url=server.url)

@@ -11,6 +11,7 @@ would only be another program of the shell's user, so it does not start.
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from engine.errors import OutsideError, UserError
 from engine.garbage import collect_seldom
 from facade.api_parts import parts_of
 from facade.app import make_app
+from facade.audit import CountedTrail
 from facade.internal_setup import TOKEN_VARIABLE
 from facade.metrics import Metrics
 from facade.pages import Pages
@@ -68,8 +70,11 @@ async def open_app(settings: Settings) -> AsyncIterator[Starlette]:
     token = read_secret(settings.beside(token_file), TOKEN_VARIABLE).reveal().decode()
     mirror = Mirror(settings.socket, token)
     stopping = anyio.Event()
-    async with audit_tools().open(settings.state / "audit.db") as trail:
-        parts = parts_of(settings, mirror, trail, Metrics(), stopping)
+    metrics = Metrics()
+    async with audit_tools().open(settings.state / "audit.db") as audit:
+        trail = CountedTrail(audit, lambda: metrics.count("audit_events"))
+        parts = parts_of(settings, mirror, trail, metrics, stopping)
+        parts = replace(parts, on_kill=mirror.tell_kill_switch)
         app = make_app(mirror, parts, Pages().routes())
         async with anyio.create_task_group() as group:
             group.start_soon(mirror.run)

@@ -48,6 +48,8 @@ class Delta(NamedTuple):
     snapshots: bytes
     """A JSON array; empty: nothing changed."""
     records: tuple[bytes, ...]
+    names: tuple[tuple[AccountKey, int], ...]
+    """Account and `seq` of each record."""
     cursor: str
 
 
@@ -62,8 +64,8 @@ class Hub:
         self._views = views
         self._period_s = period_s
         self._listener: Listener = desk.listen(self.keys)
-        self._seqs: dict[AccountKey, int] = {}
-        self._has_begun = False
+        # Heard from here on, and where "here" is: what a snapshot has and the disk not yet, comes.
+        self._seqs = {key: self._listener.since.get(key, 0) for key in self.keys}
         self._versions: dict[AccountKey, tuple[int, int]] = {}
         self._shown: dict[AccountKey, object] = {}
         self._kept: deque[Delta] = deque(maxlen=KEPT)
@@ -84,19 +86,8 @@ class Hub:
         """Hears nothing more."""
         self._listener.close()
 
-    async def begin(self) -> None:
-        """Looks where every account is, a few in one turn of the loop; once."""
-        async with self._lock:
-            if self._has_begun:
-                return
-            for place, key in enumerate(self.keys):
-                if place % SLICE == SLICE - 1:
-                    await checkpoint()
-                self._seqs[key] = self._desk.snapshot(key).seq
-            self._has_begun = True
-
     def cursor(self) -> str:
-        """Where every account is, as text; empty where there are too many."""
+        """Where the deltas are, as text; empty where there are too many accounts."""
         body = bytearray()
         for key in self.keys:
             number = self._seqs[key]
@@ -127,6 +118,11 @@ class Hub:
             return None
         return dict(zip(self.keys, numbers, strict=True))
 
+    def ahead(self, cursor: str | None) -> dict[AccountKey, int]:
+        """What a reader has of records that are still to come here: of another process."""
+        known = self.seqs_of(cursor) if cursor else None
+        return {k: seq for k, seq in (known or {}).items() if seq > self._seqs[k]}
+
     async def everything(self) -> bytes:
         """All accounts as they are now: what a reader begins with."""
         parts = []
@@ -152,7 +148,7 @@ class Hub:
                 limit = min(PAGE_RECORDS, until[key] - after)
                 page = await self._desk.records(key, after, limit)
                 if not page:
-                    break  # decided, and not durable yet: it comes as a delta
+                    break
                 for record in page:
                     yield encode_record(record)
                 after = page[-1].seq
@@ -171,27 +167,32 @@ class Hub:
 
     async def _make(self) -> None:
         changed = await self._changed()
-        records = [encode_record(one) for one in await self._heard()]
+        heard = await self._heard()
+        records = tuple(map(encode_record, heard))
+        names = tuple((AccountKey(one.server, one.login), one.seq) for one in heard)
         if not records and not changed:
             return
         self._number += 1
         body = b"[" + b",".join(changed) + b"]" if changed else b""
         cursor = self.cursor() if records else ""
-        self._kept.append(Delta(self._number, body, tuple(records), cursor))
+        self._kept.append(Delta(self._number, body, records, names, cursor))
 
     async def _heard(self) -> list[Record]:
-        """Durable records since the last time; what did not fit is read from the journal."""
+        """Durable records since the last time, each once; what did not fit the journal has."""
         if self._listener.missed:
             found = await self._read_again()
         else:
             found = self._listener.take()
+        fresh = []
         for record in found:
             key = AccountKey(record.server, record.login)
-            self._seqs[key] = max(self._seqs[key], record.seq)
-        return found
+            if record.seq > self._seqs[key]:  # else it came while the journal was read
+                self._seqs[key] = record.seq
+                fresh.append(record)
+        return fresh
 
     async def _read_again(self) -> list[Record]:
-        """Every record since the last that was heard; what comes meanwhile may be in it twice."""
+        """Every record since the last that was heard; the tap may say some again."""
         self._listener.take()
         missed, self._listener.missed = self._listener.missed, 0
         found: list[Record] = []
@@ -309,8 +310,8 @@ async def frames(
     hub: Hub, cursor: str | None, stopping: anyio.Event, period_s: float, left_s: float, desk: Desk
 ) -> AsyncGenerator[Frame, None]:
     """What one reader is sent, until the program stops, the token runs out, or it is too slow."""
-    await hub.begin()
-    number = hub.number
+    # One moment: up to the cursor by the journal, from the number on by deltas.
+    number, began, ahead = hub.number, hub.cursor(), hub.ahead(cursor)
     if cursor:
         try:
             async with aclosing(hub.missed(cursor)) as missed:
@@ -318,7 +319,7 @@ async def frames(
                     yield Frame("event", record)
         except LookupError:
             yield Frame("resync", b'{"reason":"of other accounts: read the events again"}')
-    yield Frame("snapshots", await hub.everything(), hub.cursor())
+    yield Frame("snapshots", await hub.everything(), began)
     end_s = anyio.current_time() + left_s
     beat_s = anyio.current_time() + HEARTBEAT_S
     while anyio.current_time() < end_s:
@@ -328,8 +329,12 @@ async def frames(
             return
         for delta in deltas:
             number = delta.number
-            for place, record in enumerate(delta.records):
-                is_last = place == len(delta.records) - 1
+            told = delta.records
+            if ahead:
+                pairs = zip(delta.names, delta.records, strict=True)
+                told = tuple(body for (key, seq), body in pairs if seq > ahead.get(key, 0))
+            for place, record in enumerate(told):
+                is_last = place == len(told) - 1
                 yield Frame("event", record, delta.cursor if is_last else "")
             if delta.snapshots:
                 yield Frame("snapshots", delta.snapshots)

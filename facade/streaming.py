@@ -1,5 +1,6 @@
 """How streams go out: as server-sent events, and over a WebSocket; both with a write deadline."""
 
+from collections.abc import Callable
 from contextlib import aclosing
 
 import anyio
@@ -118,11 +119,17 @@ def entered(call: Call, hubs: Hubs) -> tuple[Hub, str | None]:
     return hub, call.request.headers.get("last-event-id") or query.last_event_id
 
 
-async def talk(call: Call, hubs: Hubs, socket: WebSocket) -> None:
-    """The same over a WebSocket: text messages `{"event": ..., "id": ..., "data": ...}`."""
+async def talk(
+    call: Call, hubs: Hubs, socket: WebSocket, begun: Callable[[], None] = lambda: None
+) -> None:
+    """The same over a WebSocket: text messages `{"event": ..., "id": ..., "data": ...}`.
+
+    `begun` is called once it is accepted.
+    """
     hub, cursor = entered(call, hubs)
     try:
         await socket.accept()
+        begun()
         async with anyio.create_task_group() as group:
             group.start_soon(_closed, socket, group.cancel_scope)
             source = frames(

@@ -3,15 +3,19 @@
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import (
+    AsyncExitStack,
     asynccontextmanager,
 )
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any
 
+import structlog
 import trio
 from msgspec.structs import replace
 
+from adapters.memory.equity import MemoryEquityStore
 from adapters.mt5.certificates import (
     server_context,
     thumbprints,
@@ -24,14 +28,17 @@ from adapters.notify.chat import Chat
 from adapters.notify.outbox import AlertOutbox
 from adapters.notify.telegram import TelegramBot
 from adapters.notify.telegram_reader import TelegramReader
-from adapters.sqlite.audit import SqliteAuditTrail, open_audit
+from adapters.sqlite.audit import open_audit
+from adapters.sqlite.equity import open_equity
 from adapters.sqlite.journal import SqliteEpochs, SqliteJournal, open_journal
 from engine.alerting import Alerting
+from engine.audit import AuditTrail
 from engine.book_accounts import BookAccount
 from engine.clock import Clock, SteadyClock, SystemClock
 from engine.domain.account import MarginMode
 from engine.domain.ids import AccountKey
-from engine.errors import JournalError
+from engine.equity_kept import EquityKeeper, EquityStore
+from engine.errors import AdapterError, JournalError
 from engine.link import Handed, TerminalCommand
 from engine.live_engine import EngineSettings, LiveAccount, LiveEngine
 from engine.operations import DeskOperations
@@ -40,10 +47,12 @@ from engine.recovery import Recovery, recover
 from engine.secret import Secret
 from engine.terminals import LinkTerminals
 from facade.anchors import keep_anchors
+from facade.audit import CountedTrail
 from facade.metrics import Metrics
 from facade.settings import VARIABLES, Settings, read_secret
 from facade.wiring import alert_outbox, certificates_of, terminal_keys
 
+log = structlog.get_logger("tidegate.floor")
 words: Any = templates
 """The words of alerts."""
 
@@ -86,7 +95,7 @@ class Floor:
     journal: SqliteJournal
     outbox: AlertOutbox
     alerting: Alerting
-    trail: SqliteAuditTrail
+    trail: AuditTrail
     """Who asked for what."""
     metrics: Metrics
     clock: Clock
@@ -115,25 +124,31 @@ async def open_floor(
     tls = server_context(settings.server_certificate, settings.server_key)
     settings.journal.parent.mkdir(parents=True, exist_ok=True)
     queue = settings.keys.journal.queue
+    metrics = Metrics()
+    commit = partial(metrics.observe, "journal_commit")
     async with (
-        open_journal(settings.journal, queue_appends=queue) as journal,
-        open_audit(settings.state / "audit.db") as trail,
+        open_journal(settings.journal, queue_appends=queue, on_commit=commit) as journal,
+        open_audit(settings.state / "audit.db") as audit,
+        _equity_store(settings) as equity_store,
     ):
         accounts = [
             _live_account(settings, account, await recover(account.spec.key, journal))
             for account in settings.book.accounts
         ]
-        metrics = Metrics()
+        trail = CountedTrail(audit, lambda: metrics.count("audit_events"))
         engine, gateway = _engine(settings, accounts, journal, clock, metrics, on_crash)
         outbox = alert_outbox(settings, clock)
         alerting = Alerting(
             engine, outbox, words, clock, settings.keys.alerts.desk_url, meter=metrics
         )
-        metrics.watch("alerts_sent", lambda: _sent(outbox))
+        metrics.watch("alerts_sent", lambda: sent_by_channel(outbox))
         async with trio.open_nursery() as nursery:
             await nursery.start(outbox.run)
             nursery.start_soon(_note_heads, settings, journal, outbox, clock)
+            keeper = EquityKeeper(engine.histories, equity_store, clock.wall_msc, _not_kept)
+            await keeper.load()
             await nursery.start(_run_engine, engine, outbox, clock)
+            nursery.start_soon(keeper.run)
             await nursery.start(alerting.run)
             await nursery.start(metrics.run, engine)
             reader = telegram_reader(settings, DeskOperations(engine, trail), outbox, clock)
@@ -159,7 +174,7 @@ async def open_floor(
                 yield floor
             finally:
                 with trio.CancelScope(shield=True):
-                    await _close(floor)
+                    await _close(floor, keeper)
                 nursery.cancel_scope.cancel()
 
 
@@ -197,6 +212,23 @@ def _engine(
     return engine, gateway
 
 
+@asynccontextmanager
+async def _equity_store(settings: Settings) -> AsyncIterator[EquityStore]:
+    """On the disk; in memory where that fails, for accounts are guarded without it as well."""
+    async with AsyncExitStack() as stack:
+        store: EquityStore
+        try:
+            store = await stack.enter_async_context(open_equity(settings.state / "equity.db"))
+        except AdapterError as error:
+            _not_kept(str(error))
+            store = MemoryEquityStore()
+        yield store
+
+
+def _not_kept(cause: str) -> None:
+    log.error("equity over time is not kept", cause=cause)
+
+
 def _tell_surroundings(
     engine: LiveEngine,
     gateway: Gateway,
@@ -212,7 +244,8 @@ def _tell_surroundings(
     around.linked = lambda: gateway.statistics().links
 
 
-def _sent(outbox: AlertOutbox) -> dict[str, int]:
+def sent_by_channel(outbox: AlertOutbox) -> dict[str, int]:
+    """Alerts each channel accepted so far."""
     return {name: lane.sent for name, lane in outbox.statistics().routes.items()}
 
 
@@ -266,12 +299,14 @@ async def _listen(
     return addresses[0]
 
 
-async def _close(floor: Floor) -> None:
+async def _close(floor: Floor, keeper: EquityKeeper) -> None:
     """Ends links, lets accounts finish and alerts go out; each within its time."""
     with trio.move_on_after(1.0):
         await floor.gateway.stop(0.5)
     await floor.engine.stop(1.5)
     await floor.outbox.drain(0.5)
+    with trio.move_on_after(1.0):
+        await keeper.keep()
 
 
 def _live_account(settings: Settings, account: BookAccount, recovery: Recovery) -> LiveAccount:

@@ -22,7 +22,9 @@ from perf.chart import chart_svg
 
 HERE = Path(__file__).parent
 OUT = HERE.parent / "out" / "perf"
-SECTIONS = ("kernel", "replay", "files", "step", "internal", "http", "live", "storm", "restart")
+SECTIONS = (
+    "kernel", "replay", "files", "step", "internal", "http", "streams", "live", "storm", "restart",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,30 @@ def http_figures(quick: bool) -> Iterator[Figure]:
             yield Figure(f"http_guard_{load}_over_idle", "ratio", ratios)
 
 
+def streams_figures(quick: bool) -> Iterator[Figure]:
+    """A thousand readers of the event stream, and their weight on guards."""
+    found = _run("perf.bench_streams", "--repeats", "1" if quick else "3")
+    turns, note = found["turns"], f"{found['readers']} readers, four frames a second each"
+    yield Figure("streams_frames", "per second", _each(turns, "frames_per_second"), note)
+    for name, story in (
+        ("age_p50", "from the snapshot to the reader"),
+        ("age_p99", "from the snapshot to the reader"),
+        ("apart_p99", "first to last reader of a frame"),
+    ):
+        yield Figure(f"streams_{name}", "ms", _each(turns, f"{name}_ms"), story)
+    yield Figure("streams_reader", "KiB", _each(turns, "reader_kib"), "of the API's process")
+    yield Figure("streams_core", "of a core", _each(turns, "core"), "the API's process")
+    for load in ("idle", "loaded"):
+        late = tuple(turn[load]["p99_ms"] for turn in turns)
+        yield Figure(f"streams_guard_{load}_p99", "ms", late)
+    ratios = tuple(turn["loaded"]["p99_ms"] / turn["idle"]["p99_ms"] for turn in turns)
+    yield Figure("streams_guard_over_idle", "ratio", ratios)
+
+
+def _each(turns: list[dict[str, float]], name: str) -> tuple[float, ...]:
+    return tuple(turn[name] for turn in turns)
+
+
 def live_figures(quick: bool) -> Iterator[Figure]:
     """Quote frame in to close frame out, with the disk and without it, and beside a bad actor."""
     breaches = ("--breaches", "200" if quick else "600")
@@ -301,6 +327,7 @@ def main(arguments: list[str] | None = None) -> int:
         step_figures,
         internal_figures,
         http_figures,
+        streams_figures,
         live_figures,
         storm_figures,
         restart_figures,

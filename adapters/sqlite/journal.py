@@ -21,7 +21,12 @@ T = TypeVar("T")
 
 @asynccontextmanager
 async def open_journal(
-    path: Path, *, queue_appends: int = 1024, checkpoint_pages: int = 2000, vfs: str | None = None
+    path: Path,
+    *,
+    queue_appends: int = 1024,
+    checkpoint_pages: int = 2000,
+    vfs: str | None = None,
+    on_commit: Callable[[float], None] = lambda _seconds: None,
 ) -> AsyncIterator["SqliteJournal"]:
     """The journal in this file, made if it is not there; at the end everything queued is kept.
 
@@ -32,6 +37,7 @@ async def open_journal(
         checkpoint_pages: the write-ahead log (pages of 4 KiB) is moved into the database when it
             is longer; appends wait for that, some 10 ms each time.
         vfs: a registered SQLite VFS, for tests.
+        on_commit: hears, in the journal's thread, how many seconds each commit took.
 
     Raises:
         UserError: the marker of an earlier failure is there; another process has it open; it is no
@@ -39,7 +45,7 @@ async def open_journal(
         AdapterError: the disk, while opening.
         JournalError: the journal failed, perhaps only at closing it; what was acknowledged is kept.
     """
-    writer = WriterThread(path, checkpoint_pages=checkpoint_pages, vfs=vfs)
+    writer = WriterThread(path, checkpoint_pages=checkpoint_pages, vfs=vfs, on_commit=on_commit)
     with trio.CancelScope(shield=True):
         await writer.start()
     try:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from time import perf_counter_ns
 from typing import Any
 
 import apsw
@@ -43,11 +44,19 @@ class Waiting:
 class WriterThread:
     """Owns the database from `start` on; `put` and the answers are for the Trio thread."""
 
-    def __init__(self, path: Path, *, checkpoint_pages: int, vfs: str | None) -> None:
-        """Opens nothing yet."""
+    def __init__(
+        self,
+        path: Path,
+        *,
+        checkpoint_pages: int,
+        vfs: str | None,
+        on_commit: Callable[[float], None] = lambda _seconds: None,
+    ) -> None:
+        """Opens nothing yet. `on_commit` hears in this thread how long each commit took."""
         self._path = path
         self._checkpoint_pages = checkpoint_pages
         self._vfs = vfs
+        self._on_commit = on_commit
         self._queue: SimpleQueue[Waiting] = SimpleQueue()
         self._token = trio.lowlevel.current_trio_token()
         self._opening = Waiting(None)
@@ -158,7 +167,10 @@ class WriterThread:
         def add() -> None:
             refused[:] = store.append(additions)
 
+        began_ns = perf_counter_ns()
         error = self._guarded(add)
+        if error is None:
+            self._on_commit((perf_counter_ns() - began_ns) / 1e9)
         for waiting, refusal in zip(appends, refused, strict=True):
             waiting.error = JournalError(refusal) if refusal else error
         self._answer(appends)

@@ -26,7 +26,7 @@ from engine.domain.commands import Command, Flatten, Halt, Refused
 from engine.domain.ids import AccountKey
 from engine.domain.records import AnyRecord
 from engine.domain.snapshot import Snapshot
-from engine.equity_history import Bucket
+from engine.equity_history import Bucket, PeriodStatistics
 
 READ_BYTES = 262_144
 PUSHED = 65_536
@@ -109,6 +109,15 @@ class AsyncClient:
         """What came of one command to all of these, in their order."""
         return each_done(await self._ask("commands", keys=list(keys), command=command))
 
+    async def tell_kill_switch(self, by: str, action: str, accounts: int, reason: str) -> None:
+        """Has people told that somebody stops everything; the accounts are commanded apart.
+
+        Raises:
+            AdapterError: this client is no program, or the engine went.
+        """
+        told = {"by": by, "action": action, "accounts": accounts, "reason": reason}
+        await self._value("kill_switch", None, **told)
+
     async def ask_report(self, key: AccountKey) -> bool:
         """Asks the account's terminal for a full report; False: it is not linked."""
         asked: bool = await self._value("report", bool, key=key)
@@ -139,19 +148,37 @@ class AsyncClient:
         )
         return found
 
+    async def statistics(self, key: AccountKey, from_msc: int, to_msc: int) -> PeriodStatistics:
+        """A period in figures; see `Desk.statistics`.
+
+        Raises:
+            KeyError: there is no such account.
+        """
+        found: PeriodStatistics = await self._value(
+            "statistics", PeriodStatistics, key=key, from_msc=from_msc, to_msc=to_msc
+        )
+        return found
+
     async def subscribe_events(
         self,
         after: Mapping[AccountKey, int] | None = None,
         keys: Sequence[AccountKey] | None = None,
-    ) -> None:
+    ) -> dict[AccountKey, int]:
         """Has durable records pushed from here on; of `after`, first those after that `seq`.
 
         Of the accounts in `after` nothing is lost however slowly they are read. Said again, it
         takes the place of what was subscribed to before.
+
+        Returns:
+            Where "here" is: of each account that has one, its last record that is not pushed
+            unless `after` asks for it. Pushes may come before this returns.
         """
         listed = [(key, seq) for key, seq in (after or {}).items()]
         named = None if keys is None else list(keys)
-        await self._value("subscribe_events", None, after=listed, keys=named)
+        since = await self._value(
+            "subscribe_events", list[tuple[AccountKey, int]], after=listed, keys=named
+        )
+        return dict(since)
 
     async def subscribe_snapshots(
         self, keys: Sequence[AccountKey] | None = None, rate_hz: float = 4.0

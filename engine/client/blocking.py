@@ -172,7 +172,7 @@ class Client:
             AdapterError: the engine went, or nothing came in time.
         """
         listed = [(key, seq) for key, seq in (after or {}).items()]
-        self._value("subscribe_events", None, after=listed)
+        self._value("subscribe_events", list[tuple[AccountKey, int]], after=listed)
         while True:
             answer = self._pushed.popleft() if self._pushed else self._next()
             if answer.outcome == "event":

@@ -6,7 +6,7 @@ when. Works under Trio and asyncio.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from random import Random
 from typing import Any
@@ -26,7 +26,7 @@ from engine.domain.commands import Command, Refused
 from engine.domain.ids import AccountKey
 from engine.domain.records import AnyRecord, Record
 from engine.domain.snapshot import Snapshot
-from engine.equity_history import Bucket
+from engine.equity_history import Bucket, PeriodStatistics
 from engine.errors import AdapterError
 from engine.tap import QUEUE_RECORDS, Listener, Tap
 
@@ -139,14 +139,23 @@ class Mirror:
             while True:
                 if not has_events and self.is_full:
                     # From what is held on: no record lies between a snapshot and the first pushed.
-                    self._seqs = {key: self._seq_of(key) for key in self._keys}
-                    await client.subscribe_events(self._seqs)
+                    await self._hear_events(client)
                     has_events = True
                     self._full.set()
                 with anyio.fail_after(ANSWER_S):
                     self._health = await client.health()
                 self._heard_s = self._monotonic_s()
                 await anyio.sleep(HEALTH_S if has_events else FILLING_S)
+
+    async def _hear_events(self, client: AsyncClient) -> None:
+        """From what was heard last, or is held; a snapshot may be ahead of what is durable."""
+        after = {key: self._seq_of(key) for key in self._keys}
+        since = await client.subscribe_events(after)
+        for key, seq in after.items():
+            began = min(seq, since.get(key, 0))
+            # Some may have been pushed by now.
+            self._seqs[key] = max(self._seqs.get(key, 0), began)
+        self.tap.begin(self._seqs)
 
     def _seq_of(self, key: AccountKey) -> int:
         known = self._seqs.get(key)
@@ -244,6 +253,18 @@ class Mirror:
         """
         return await self._asked().command(key, command)
 
+    async def statistics(self, key: AccountKey, from_msc: int, to_msc: int) -> PeriodStatistics:
+        """See `Desk.statistics`; asks the engine."""
+        return await self._asked().statistics(key, from_msc, to_msc)
+
+    async def tell_kill_switch(self, by: str, action: str, accounts: int, reason: str) -> None:
+        """Has the engine tell people that everything is stopped.
+
+        Raises:
+            AdapterError: it is away, and so is whatever was to be stopped.
+        """
+        await self._asked().tell_kill_switch(by, action, accounts, reason)
+
     async def ask_report(self, key: AccountKey) -> bool:
         """See `Desk.ask_report`; asks the engine."""
         return await self._asked().ask_report(key)
@@ -260,6 +281,11 @@ class Mirror:
 
 class MirrorTap(Tap):
     """Records as they come from the engine."""
+
+    def begin(self, seqs: Mapping[AccountKey, int]) -> None:
+        """The accounts are so far: listeners from here on begin there."""
+        for key, seq in seqs.items():
+            self._seqs[key] = max(self._seqs.get(key, 0), seq)
 
     def listen(
         self,

@@ -18,7 +18,7 @@ ANSWER_BYTES = 16 << 20
 """The most of a frame from it."""
 GET_MANY = 1000
 """Accounts in one request."""
-VERSION = 2
+VERSION = 3
 _HEAD = 4
 
 _encoder = msgspec.msgpack.Encoder()

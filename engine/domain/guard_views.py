@@ -37,6 +37,8 @@ class Sight:
     """Of every tick the account was valued on so far."""
     crashed: str | None = None
     """Why nobody decides for the account any more."""
+    compared_ms: float | None = None
+    """How long its last full report took, from its arrival until what it led to was durable."""
 
 
 class GuardView(msgspec.Struct, frozen=True, kw_only=True):

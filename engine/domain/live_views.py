@@ -109,6 +109,9 @@ class ReconciliationView(msgspec.Struct, frozen=True, kw_only=True):
     total_syncs: int
     """Full reports compared."""
     last_sync_msc: int | None
+    last_sync_duration_ms: float | None = None
+    """From its arrival until it was compared and what it led to was durable; None: no report was
+    compared since the engine started."""
     open_positions: int
     matched_positions: int
     divergences: int
@@ -128,8 +131,8 @@ class LiveView(msgspec.Struct, frozen=True, kw_only=True):
     """From when on the high-water mark may be too low; None: it is exact."""
 
 
-def live_view(live: Live) -> LiveView:
-    """The view of a live account's own."""
+def live_view(live: Live, compared_ms: float | None = None) -> LiveView:
+    """The view of a live account's own; `compared_ms`: see `Sight`."""
     book = live.book
     return LiveView(
         link=_link(live),
@@ -137,6 +140,7 @@ def live_view(live: Live) -> LiveView:
             status=book.status(is_unknown=live.is_failed),
             total_syncs=book.total_syncs,
             last_sync_msc=book.last_sync_msc,
+            last_sync_duration_ms=compared_ms,
             open_positions=book.open_positions,
             matched_positions=book.matched_positions,
             divergences=book.divergences_detected,

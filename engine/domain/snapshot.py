@@ -164,7 +164,7 @@ def snapshot_of(state: AccountState, sight: Sight) -> Snapshot:
         positions=_position_views(state, sight.quotes, profits),
         guards=guards,
         ruleset=spec.ruleset,
-        live=None if state.live is None else live_view(state.live),
+        live=None if state.live is None else live_view(state.live, sight.compared_ms),
     )
 
 

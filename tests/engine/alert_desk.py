@@ -17,7 +17,7 @@ from engine.domain.live_views import CloseView, LinkView, LiveView, Reconciliati
 from engine.domain.marks import opening_marks
 from engine.domain.records import Record
 from engine.domain.snapshot import Snapshot, snapshot_of
-from engine.equity_history import Bucket
+from engine.equity_history import Bucket, PeriodStatistics
 from engine.tap import Listener, Tap
 from tests.domain.accounts import START_MSC, Life, buy, unopened
 
@@ -154,6 +154,9 @@ class AlertDesk:
         self, key: AccountKey, bucket_s: int, from_msc: int, to_msc: int
     ) -> Sequence[Bucket]:
         return ()
+
+    async def statistics(self, key: AccountKey, from_msc: int, to_msc: int) -> PeriodStatistics:
+        raise AssertionError("no alert asks for a period")
 
     async def ask_report(self, key: AccountKey) -> bool:
         return True

@@ -56,7 +56,7 @@ class ApiHouse:
             now_msc=self.now_msc,
             stopping=anyio.Event(),
             specs=self._spec,
-            on_kill=lambda *told: self.killed.append(told),
+            on_kill=self._kill,
             options=options,
         )
         self.app: Starlette = make_app(desk, self.parts)
@@ -66,6 +66,9 @@ class ApiHouse:
 
     def now_msc(self) -> int:
         return int(self.access.now_s * 1000)
+
+    async def _kill(self, *told: Any) -> None:
+        self.killed.append(told)
 
     def _spec(self, key: AccountKey, ruleset: str) -> AccountSpec:
         if ruleset not in RULESETS:

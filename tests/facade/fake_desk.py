@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import anyio.lowlevel
 import msgspec
 import trio
 from msgspec.structs import replace
@@ -18,7 +19,8 @@ from engine.domain.ids import AccountKey
 from engine.domain.records import Record
 from engine.domain.snapshot import Snapshot, snapshot_of
 from engine.domain.step import obey
-from engine.equity_history import Bucket
+from engine.equity_history import Bucket, EquityHistory, PeriodStatistics
+from engine.marking.feed import Feed
 from engine.tap import Listener, Tap
 from tests.domain.accounts import START_MSC, Life, buy, unopened
 
@@ -49,7 +51,8 @@ class FakeDesk:
 
     def __init__(self, logins: Sequence[int] = (1001, 1002), *, lots: float = 1.0) -> None:
         self.lives = {key_of(login): Life(account(login, lots=lots)) for login in logins}
-        self.tap = Tap()
+        self.tap = Tap({key: life.state.seq for key, life in self.lives.items()})
+        self._undurable: dict[AccountKey, list[Record]] = {}
         self.ticks = 0
         self.age_ms = 0
         self.time_msc = START_MSC
@@ -80,6 +83,21 @@ class FakeDesk:
             done = obey(replace(life.state, halts=()), Halt(self.time_msc, "shell:ann", ""))
             assert not isinstance(done, Refused)
             self._published(key_of(login), life.take(done))
+
+    def decide(self, login: int) -> None:
+        """One record more of an account whose state has it, and whose disk does not yet."""
+        key = key_of(login)
+        life = self.lives[key]
+        done = obey(replace(life.state, halts=()), Halt(self.time_msc, "shell:ann", ""))
+        assert not isinstance(done, Refused)
+        self._undurable.setdefault(key, []).extend(life.take(done))
+        self.steps[key] += 1
+
+    def settle(self) -> None:
+        """What was decided is durable, and published."""
+        waiting, self._undurable = self._undurable, {}
+        for key, records in waiting.items():
+            self.tap.publish(key, records)
 
     def _published(self, key: AccountKey, records: Sequence[Record]) -> None:
         self.steps[key] += 1
@@ -141,7 +159,8 @@ class FakeDesk:
 
     async def records(self, key: AccountKey, after_seq: int, limit: int) -> Sequence[Record]:
         await self._held()
-        return tuple(self.lives[key].records[after_seq : after_seq + limit])
+        durable = len(self.lives[key].records) - len(self._undurable.get(key, ()))
+        return tuple(self.lives[key].records[after_seq : min(after_seq + limit, durable)])
 
     async def command(self, key: AccountKey, command: Command) -> Taken | Refused:
         life = self.lives[key]
@@ -157,20 +176,27 @@ class FakeDesk:
     async def equity(
         self, key: AccountKey, bucket_s: int, from_msc: int, to_msc: int
     ) -> Sequence[Bucket]:
-        await trio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
         assert key in self.lives
         return [one for one in self.buckets if from_msc <= one.start_msc < to_msc]
 
+    async def statistics(self, key: AccountKey, from_msc: int, to_msc: int) -> PeriodStatistics:
+        await self._held()
+        to_msc = min(to_msc, self.time_msc + 1)
+        history = EquityHistory(list(self.lives), Feed(("EURUSD",)), {})
+        records = self.lives[key].records
+        return history.statistics(key, records, min(from_msc, to_msc), to_msc)
+
     async def ask_report(self, key: AccountKey) -> bool:
-        await trio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
         self.asked.append(key)
         return True
 
     async def verdict(self, verdict_id: str) -> Mapping[str, Any] | None:
-        await trio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
         return self.verdicts.get(verdict_id)
 
     async def _held(self) -> None:
-        await trio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
         if self.hold is not None:
             await self.hold.wait()

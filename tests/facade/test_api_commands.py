@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from engine.domain.commands import Flatten, Halt, Register, Release, Respec
+from engine.errors import AdapterError
 from facade.call import Options
 from tests.facade.api_house import ApiHouse, api_house
 from tests.facade.fake_desk import key_of
@@ -221,3 +222,15 @@ async def test_a_body_that_is_too_long_or_no_json_is_refused(house: ApiHouse) ->
     assert form.status_code == 415
     unknown = await post(house, f"{ONE}/halt", {"colour": "red"})
     assert unknown.json()["errors"][0]["field"] == "colour"
+
+
+async def test_a_kill_switch_nobody_can_be_told_of_stops_everything_all_the_same(
+    house: ApiHouse,
+) -> None:
+    async def broken(*_: Any) -> None:
+        raise AdapterError("it is away", system="engine", retry=True)
+
+    object.__setattr__(house.parts, "on_kill", broken)
+    answer = await post(house, "/halt?scope=all", {"reason": "storm"})
+    assert answer.status_code == 202
+    assert len(house.desk.given) == 2

@@ -197,3 +197,19 @@ async def test_every_route_has_a_policy_and_every_policy_a_route(house: ApiHouse
         methods = getattr(route, "methods", None) or {"GET"}
         served += [(method, route.path) for method in methods]  # type: ignore[attr-defined]
     assert undeclared(served) == ([], [])
+
+
+async def test_a_period_is_answered_in_figures(house: ApiHouse) -> None:
+    house.desk.tick(1.08)  # breached: everything is closed
+    path = "/accounts/Demo-1/1001/statistics"
+    found = await house.get(path)
+    assert {"server", "login", "currency", "period", "quality", "age_ms"} == found.keys()
+    period = found["period"]
+    assert period["trade_days"] == 0 if period["closed_positions"] == 0 else 1
+    assert period["from_at"] == "1970-01-01T00:00:00.000Z"
+    assert period["to_msc"] == house.desk.time_msc + 1, "never beyond now"
+    assert (period["max_drawdown"], period["is_exact"]) == (None, False)
+    later = await house.get(f"{path}?from_msc={2**52}")
+    assert later["period"]["from_msc"] == later["period"]["to_msc"]
+    refused = await house.ask("GET", f"{path}?from_msc=5&to_msc=4")
+    assert refused.status_code == 422

@@ -212,3 +212,20 @@ async def test_the_mirror_runs_under_asyncio_as_well() -> None:
             lambda: anyio.run(follow, home.path, backend="asyncio")
         )
     assert found == (10_000.0, [2, 3, 4])
+
+
+async def test_a_record_not_yet_durable_when_the_mirror_came_reaches_its_listeners_once() -> None:
+    desk = FakeDesk()
+    desk.tick(1.1)
+    desk.decide(1001)
+    async with house(desk) as home, mirrored(home) as mirror:
+        assert mirror.snapshot(ONE).seq == 2
+        listener = mirror.listen()
+        assert listener.since == {ONE: 1, OTHER: 1}
+        desk.settle()
+        desk.say(1001)
+        heard: list[Record] = []
+        with trio.fail_after(LONG_S):
+            while len(heard) < 2:
+                heard += await listener.wait()
+        assert [record.seq for record in heard] == [2, 3]

@@ -211,3 +211,16 @@ def test_answers_are_read_as_they_were_packed() -> None:
     shown = answer_of(frame[4:]).read(Shown)
     assert (shown.server, shown.login, shown.steps, shown.ticks) == ("Demo-1", 1001, 7, 9)
     assert bytes(shown.packed) == b"\xa1x"
+
+
+async def test_a_reader_whose_snapshot_was_ahead_of_the_disk_still_gets_the_record() -> None:
+    async with house() as home, open_client(home.path) as client:
+        home.desk.decide(1001)
+        seen = await client.snapshot(ONE)
+        assert seen.seq == 2
+        since = await client.subscribe_events({ONE: seen.seq})
+        assert since == {ONE: 1, OTHER: 1}
+        home.desk.settle()
+        home.desk.say(1001)
+        found = await records_until(client, 2)
+        assert [record.seq for record in found] == [2, 3]

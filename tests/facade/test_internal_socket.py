@@ -4,10 +4,12 @@ import os
 import socket
 import stat
 from contextlib import suppress
+from dataclasses import replace
 from errno import EMFILE
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 import trio
@@ -55,6 +57,7 @@ async def test_every_call_is_answered_as_the_desk_would() -> None:
         assert await client.verdict("vrd_1") == {"guard": "floor"}
         assert await client.verdict("vrd_2") is None
         assert await client.equity(ONE, 60, 0, 1) == []
+        assert await client.statistics(ONE, 0, 2**52) == await home.desk.statistics(ONE, 0, 2**52)
         with pytest.raises(AdapterError, match="buckets are of"):
             await client.equity(ONE, 61, 0, 1)
 
@@ -64,6 +67,7 @@ async def test_an_account_nobody_has_is_a_key_error_in_every_call() -> None:
         for ask in (
             client.snapshot(NOBODY),
             client.records(NOBODY, 0),
+            client.statistics(NOBODY, 0, 1),
             client.ask_report(NOBODY),
             client.command(NOBODY, Halt(0, "", "")),
             client.command_all([ONE, NOBODY], Halt(0, "", "")),
@@ -386,3 +390,18 @@ async def test_a_file_in_the_way_is_left_as_it_is() -> None:
 
 def test_the_rules_of_tests_have_a_token() -> None:
     assert RULES.token is not None
+
+
+async def test_a_command_to_every_account_is_told_to_people_and_one_to_some_is_not() -> None:
+    told: list[Any] = []
+    rules = replace(RULES, on_kill=lambda *said: told.append(said))
+    async with house(rules=rules) as home, open_client(home.path) as client:
+        await client.command_all([ONE], Halt(0, "", "news"))
+        assert told == []
+        await client.command_all([ONE, OTHER], Halt(0, "", "storm"))
+        assert told == [(ME, "halt", 2, "storm")]
+        with pytest.raises(AdapterError, match="only a program"):
+            await client.tell_kill_switch("api:bob", "halt", 2, "")
+        async with open_client(home.path, TOKEN) as program:
+            await program.tell_kill_switch("api:bob", "flatten", 7, "drill")
+        assert told[1:] == [("api:bob", "flatten", 7, "drill")]

@@ -93,3 +93,10 @@ def test_an_address_is_counted_as_a_network() -> None:
     assert network_of("2001:db8::1") != network_of("2001:db8:0:1::1")
     assert network_of("::ffff:192.0.2.1") == network_of("192.0.2.1") == "192.0.2.1"
     assert len(network_of("x" * 9999)) == 64
+
+
+def test_an_allowance_finer_than_the_clock_tells_apart_is_no_fault() -> None:
+    hand = Hand()
+    hand.now_s = 1.7e9
+    allowance = Allowance(10**9, 60.0, hand)
+    assert [allowance.take("a") for _ in range(5)] == [0.0] * 5

@@ -217,6 +217,8 @@ def feed(**changed: Any) -> FeedHealth:
 )
 def test_ready_tells_the_truth(changed: dict[str, Any], status: str, http: int) -> None:
     found = readiness(health(**changed))
+    assert (found.listening, found.thumbprint) == (health().listening, health().thumbprint)
+    assert found.refused == health().refused
     assert (found.status, found.http_status) == (status, http)
     assert bool(found.reasons) == (status != "ready")
 

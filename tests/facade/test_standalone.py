@@ -109,11 +109,16 @@ async def test_it_answers_from_the_mirror_and_commands_for_its_callers() -> None
                     answers["halt"] = await client.post(
                         f"{base}/Demo-1/3/halt", json={"reason": "news"}
                     )
+                    del client.headers["Idempotency-Key"]
+                    answers["kill"] = await client.post(
+                        "/api/v1/flatten?scope=all", json={"reason": "storm"}
+                    )
 
             await server(ask)
             return server.said
 
-        rules = Rules(Secret(TOKEN.encode()))
+        killed: list[Any] = []
+        rules = Rules(Secret(TOKEN.encode()), on_kill=lambda *told: killed.append(told))
         async with trio.open_nursery() as nursery:
             await nursery.start(InternalSocket(desk, settings.socket, rules).serve)
             with trio.fail_after(2 * LONG_S):
@@ -127,7 +132,9 @@ async def test_it_answers_from_the_mirror_and_commands_for_its_callers() -> None
     assert 'accounts{quality="known"} 4.0' in answers["metrics"].text
     assert answers["one"].json()["equity"] == 10_500.0
     assert statuses["halt"] in (200, 202), answers["halt"].text
-    assert [(key, c.by) for key, c in desk.given] == [(key_of(3), "api:ann")]
+    assert [(key, c.by) for key, c in desk.given][:1] == [(key_of(3), "api:ann")]
+    assert answers["kill"].json()["accounts"] == len(LOGINS)
+    assert killed == [("api:ann", "flatten", len(LOGINS), "storm")], "told once, in the engine"
     assert [one["type"] for one in said] == [
         "lifespan.startup.complete",
         "lifespan.shutdown.complete",

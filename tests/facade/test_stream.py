@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import pytest
 import trio
+import trio.testing
 
 from engine.tap import QUEUE_RECORDS
 from facade.api_structs_accounts import Views
@@ -155,7 +156,6 @@ async def test_an_id_is_good_after_a_restart_and_at_another_process(
 async def test_an_id_of_other_accounts_is_told(open_house: Make, autojump_clock: Any) -> None:
     house, other = open_house(), open_house((7, 8, 9))
     hub = other.hub()
-    await hub.begin()
     cursor = hub.cursor()
     for wrong in (cursor, "nonsense", "x.AAAA", cursor + "AAAA"):
         assert (await anext(house.read(house.hub("b" + wrong[:9]), wrong))).name == "resync"
@@ -254,3 +254,95 @@ async def test_the_last_reader_ends_the_hub(open_house: Make, autojump_clock: An
 def test_an_event_is_as_the_specification_has_it() -> None:
     assert sse(Frame("event", b"{}", "a.b")) == b"id: a.b\nevent: event\ndata: {}\n\n"
     assert sse(Frame("heartbeat", b"{}")) == b"event: heartbeat\ndata: {}\n\n"
+
+
+async def test_a_record_decided_before_and_durable_after_one_connects_is_not_missed(
+    open_house: Make, autojump_clock: Any
+) -> None:
+    house = open_house()
+    house.desk.decide(1001)  # its snapshot has it, its disk does not
+    hub = house.hub()
+    stream, steady = house.read(hub), house.read(hub)
+    first = await anext(stream)
+    assert json.loads(first.body)[0]["seq"] == 2
+    await stream.aclose()  # it goes at once, with the id it has
+    await quiet(steady)
+    house.desk.settle()
+    assert seqs([await take(steady, "event")]) == [(1001, 2)]
+    again = house.read(hub, first.cursor)
+    assert seqs([await anext(again)]) == [(1001, 2)]
+    house.desk.say(1001)
+    assert seqs([await take(again, "event")]) == [(1001, 3)]
+
+
+async def test_what_becomes_durable_while_the_backlog_is_read_comes_once(
+    open_house: Make, autojump_clock: Any
+) -> None:
+    house = open_house((1001,))
+    hub = house.hub()
+    cursor = hub.cursor()
+    steady = house.read(hub)
+    await quiet(steady)
+    house.desk.say(1001, 2)
+    await take(steady, "event")
+    house.desk.decide(1001)
+    house.desk.hold = trio.Event()
+    stream = house.read(hub, cursor)
+    found: list[Frame] = []
+
+    async def read() -> None:
+        while len(found) < 4:
+            found.append(await take(stream, "event"))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        await trio.testing.wait_all_tasks_blocked()  # it waits for the journal
+        house.desk.settle()
+        await take(steady, "event")
+        await take(steady, "event")
+        house.desk.hold.set()
+        house.desk.hold = None
+        house.desk.say(1001)
+    assert seqs(found) == [(1001, 2), (1001, 3), (1001, 4), (1001, 5)]
+
+
+async def test_the_first_id_is_of_what_was_sent_and_not_of_what_came_meanwhile(
+    open_house: Make, autojump_clock: Any
+) -> None:
+    house = open_house((1001,))
+    hub = house.hub()
+    cursor = hub.cursor()
+    house.desk.say(1001)
+    await hub.after(0)
+    house.desk.hold = trio.Event()
+    late = house.read(hub, cursor)
+    found: list[Frame] = []
+
+    async def begin() -> None:
+        found.extend([await anext(late), await anext(late)])
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(begin)
+        await trio.testing.wait_all_tasks_blocked()
+        house.desk.say(1001)
+        await trio.sleep(PERIOD_S)
+        await hub.after(0)  # another reader makes the delta that has it
+        house.desk.hold.set()
+        house.desk.hold = None
+    assert [frame.name for frame in found] == ["event", "snapshots"]
+    known = hub.seqs_of(found[1].cursor)
+    assert known is not None
+    assert list(known.values()) == [2], "record 3 is still to come"
+    assert seqs([await take(late, "event")]) == [(1001, 3)]
+
+
+async def test_an_id_of_a_process_that_is_ahead_gets_nothing_twice(
+    open_house: Make, autojump_clock: Any
+) -> None:
+    house, other = open_house((1001,)), open_house((1001,))
+    house.desk.say(1001, 2)
+    cursor = house.hub().cursor()
+    stream = other.read(other.hub(), cursor)
+    await quiet(stream)
+    other.desk.say(1001, 3)
+    assert seqs([await take(stream, "event")]) == [(1001, 4)]

@@ -99,6 +99,12 @@ async def test_accounts_and_records_come_as_messages(tmp_path: Path) -> None:
                 told = await talk.told()
             assert isinstance(await talk.next(), CloseConnection)
         assert house.app.state.api.hubs.streams == 0
+        assert counted(house, 101) == 1.0
+
+
+def counted(house: ApiHouse, status: int) -> float | None:
+    labels = {"route": "/api/v1/ws", "status": str(status)}
+    return house.metrics.registry.get_sample_value("http_requests_total", labels)
 
 
 async def test_nobody_talks_without_a_token(tmp_path: Path) -> None:
@@ -113,6 +119,7 @@ async def test_nobody_talks_without_a_token(tmp_path: Path) -> None:
                     body = await talk.next()
                     assert isinstance(body, RejectData)
                     assert json.loads(bytes(body.data))["status"] == 401
+        assert (counted(house, 401), counted(house, 101)) == (2.0, None)
 
 
 async def test_a_subject_has_a_number_of_sockets_and_no_more(tmp_path: Path) -> None:
@@ -133,3 +140,5 @@ async def test_a_subject_has_a_number_of_sockets_and_no_more(tmp_path: Path) -> 
                 assert isinstance(event, RejectConnection)
                 assert event.status_code == 429
             many.cancel_scope.cancel()
+        assert (counted(house, 101), counted(house, 429)) == (5.0, 1.0)
+        assert house.metrics.registry.get_sample_value("ratelimit_block_total") == 1.0

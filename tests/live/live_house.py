@@ -33,6 +33,7 @@ from engine.domain.positions import Side
 from engine.domain.records import Record
 from engine.domain.valuation import market_of
 from engine.live_engine import EngineSettings, LiveAccount, LiveEngine
+from engine.meters import Meter
 from engine.recovery import recover
 from engine.terminals import LinkTerminals
 from tests.adapters.broker.server_world import INSTRUMENTS, PRICES
@@ -134,6 +135,7 @@ async def live_house(
     silence_s: float = 3.0,
     engine_settings: EngineSettings | None = None,
     market_guards: Sequence[Any] = (),
+    meter: Meter | None = None,
 ) -> AsyncIterator[LiveHouse]:
     """An engine over these accounts and linked terminals of 10,000 USD at the broker."""
     journal = journal or MemoryJournal()
@@ -158,6 +160,7 @@ async def live_house(
         LinkTerminals(link, clock),
         clock,
         settings=engine_settings,
+        meter=meter,
     )
     limits = GatewaySettings(heartbeat_ms=heartbeat_ms, silence_s=silence_s)
     gateway = Gateway(engine.sink, _Ring(specs), MemoryEpochs(), clock, limits)

@@ -150,6 +150,7 @@ async def test_a_requote_is_taken_at_the_new_price() -> None:
         house.server.faults.ask(LOGIN, Fault.RETCODE, 10004, 2)
         await breached(house)
         await flat(house)
+        await house.until(lambda: house.records(records.CloseSettled))
         assert house.records(records.CloseSettled)[0].attempts == 3
 
 
@@ -371,3 +372,16 @@ async def test_an_account_that_is_busy_is_told_once_that_time_passes() -> None:
         await house.until(lambda: not actor.awaits_time)
         pass_time(actor, supervisor)
         assert actor.awaits_time
+
+
+async def test_a_full_report_says_how_long_it_took() -> None:
+    async with live_house([spec_of(LOGIN)]) as house:
+        house.open(LOGIN)
+        await house.valued(LOGIN, 1)
+
+        def took_ms() -> float | None:
+            live = house.engine.snapshot(KEY).live
+            return None if live is None else live.reconciliation.last_sync_duration_ms
+
+        await house.until(lambda: took_ms() is not None)
+        assert took_ms() == house.engine.sink.compared_ms[KEY] > 0.0

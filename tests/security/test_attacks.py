@@ -4,10 +4,12 @@ Times are generous: they say that something ends, not how fast this machine is.
 """
 
 import resource
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from statistics import median
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -238,29 +240,59 @@ async def test_streams_say_goodbye_all_at_once(tmp_path: Path) -> None:
             await at.ended.wait()
 
 
-async def test_the_kill_switch_answers_under_a_flood(tmp_path: Path) -> None:
+KILLS = 60
+WORK_S = 0.0025
+"""What `work` took on an idle core of the machine the figure of a second is meant for."""
+
+
+def work() -> float:
+    """How long some fixed work takes now: how slow this machine is, and how busy."""
+    began_s = perf_counter()
+    sum(number * number for number in range(40_000))
+    return perf_counter() - began_s
+
+
+async def test_the_kill_switch_answers_within_a_second_under_a_flood(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """The 99th percentile of some dozens of kills, each on a connection of its own, while eight
+    readers ask as fast as they are answered: hundreds of times what one is allowed. A second is
+    that of a machine that does `work` in `WORK_S`; a slower one has as much more.
+    """
     async with api_served(tmp_path) as (house, at):
         token = house.token("viewer", "flooder")
         asked = f"GET /api/v1/accounts HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n"
-        refused = 0
+        answers = refused = 0
 
         async def flood() -> None:
-            nonlocal refused
+            nonlocal answers, refused
             stream = await at.connect()
-            for _ in range(300):
+            while True:
                 await stream.send_all(asked.encode())
-                refused += b" 429" in await heard(stream, b"\r\n\r\n")
+                told = await heard(stream, b"\r\n\r\n")
+                refused += b" 429" in told
+                answers += 1
 
-        slowest_s = 0.0
+        took_s: list[float] = []
+        works_s: list[float] = []
         async with trio.open_nursery() as nursery:
             for _ in range(8):
                 nursery.start_soon(flood)
-            for _ in range(10):
-                began_s = trio.current_time()
-                stream = await at.connect()
+            await at.until(lambda: refused > 0)
+            for _ in range(KILLS):
+                works_s.append(work())
+                began_s = perf_counter()
                 head = post(house, "Content-Length: 2", path="/api/v1/halt?scope=all")
-                await stream.send_all(head + b"{}")
-                assert (await heard(stream, b"\r\n\r\n")).startswith(b"HTTP/1.1 202")
-                slowest_s = max(slowest_s, trio.current_time() - began_s)
-        assert refused > 0
-        assert slowest_s < 5.0
+                async with await at.connect() as stream:
+                    await stream.send_all(head + b"{}")
+                    assert (await heard(stream, b"\r\n\r\n")).startswith(b"HTTP/1.1 202")
+                took_s.append(perf_counter() - began_s)
+            nursery.cancel_scope.cancel()
+        p99_s = sorted(took_s)[int(0.99 * KILLS)]
+        slowness = max(1.0, median(works_s) / WORK_S)
+        record_property("kill_p99_ms", round(1000 * p99_s, 1))
+        told = f"kill p99 {1000 * p99_s:.0f} ms among {answers} others, machine x{slowness:.1f}"
+        print(told)
+        assert answers - refused <= 600, "the flood was held to its allowance"
+        assert answers > 5 * KILLS, "there was a flood"
+        assert p99_s <= 1.0 * slowness, told
