@@ -145,6 +145,11 @@ class Actor:
         while True:
             await self._finish()
             if not self.inbox:
+                if self.seat.is_deaf:
+                    missed = self.seat.listen()
+                    self.inbox.count_conflated(missed.conflated)
+                    self._agenda.append(missed)
+                    continue
                 self.sentry.stand_down()
             await self.inbox.wait()
             for _ in range(_BURST):

@@ -26,6 +26,8 @@ from engine.link import Receipt
 
 URGENT_LIMIT = 256
 TICK_LIMIT = 1024
+LATE_TICKS = 32
+"""Some tens of milliseconds of a busy market."""
 
 
 @dataclass(slots=True)
@@ -185,6 +187,11 @@ class Inbox:
         assert self.has_room, "put without room"
         self._append(item)
 
+    @property
+    def is_late(self) -> bool:
+        """Whether so many ticks wait, where they may conflate, that no more should be told."""
+        return self._conflates and len(self._ticks) >= LATE_TICKS
+
     def tell(self, told: Told) -> None:
         """Puts a tick or an instant behind those that wait; see the table for when it is full."""
         if self._closed is not None:
@@ -196,6 +203,10 @@ class Inbox:
             self._ticks.append(told)
         self._told += 1
         self._grew()
+
+    def count_conflated(self, ticks: int) -> None:
+        """Counts ticks that were not even told, because too many waited."""
+        self._conflated += ticks
 
     def take_nowait(self) -> Item | None:
         """The next item; None when there is none. Never waits."""

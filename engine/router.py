@@ -181,12 +181,16 @@ class Router:
             actor = self._actors[self._seats.by_slot[wake.slot]]
             seat = actor.seat
             quotes = seat.quotes()
+            if seat.is_held and actor.inbox.is_late:
+                seat.deafen(wake, quotes, self._last_heard_ns)
+                if seat.is_deaf:
+                    continue
             marks = None if seat.watch is None else wake.marks
             begins = seat.hold_at(wake, quotes)
             self._index = wake.index
             tick = Tick(wake.index, wake.symbol, wake.bid, wake.ask)
             self._tell(actor, Told(QuoteMarked(wake.time_msc, tick, quotes), 0, 0, marks, begins))
-        self._index = part.first_index + len(part)
+        self._index = self._seats.walked = part.first_index + len(part)
         self._time_msc = int(part.time_msc[-1])
         if self.history is not None:
             self.history.after_walk(part)

@@ -5,20 +5,28 @@
 | unknown | nobody | its actor, of ticks that may make it known, of its operations and of instants |
 | watched | the kernel | nobody, until the kernel wakes it |
 | held | its actor, with the kernel's own formula | its actor, of every tick |
+| deaf | the kernel, on what it last was given | nobody, until the actor has caught up |
 
 An account is held from the moment its actor has something to do until the actor has done all of
 it; so no tick is lost in between and none is marked twice. Nothing here awaits but `all_resting`:
 actors run only between two walks, when "now" is the last tick for all.
+
+A live account that cannot keep up goes deaf: telling ticks to many that are late already would make
+all of them later still, for good. It hears the newest tick when it has done what it had to do.
 """
 
 import heapq
 from collections.abc import Iterable
+from math import inf
 
 import trio
 from msgspec.structs import replace
 
+from engine.domain.events import QuoteMarked
 from engine.domain.quotes import Quote
+from engine.domain.records import Tick
 from engine.domain.watch import NEVER_MSC, Marks, Watch
+from engine.inbox import Told
 from engine.marking.reference import mark_of, valued
 from engine.marking.wakes import MarkingFeed, Wake
 
@@ -46,6 +54,8 @@ class Seats:
         self.unknown: set[int] = set()
         self.busy: set[int] = set()
         """Those whose actors have something to do."""
+        self.walked = 0
+        """Ticks of the feed so far: the index of the next one."""
         self._alarms: list[tuple[int, int]] = []
         self._rested = trio.lowlevel.ParkingLot()
 
@@ -86,6 +96,9 @@ class Seat:
         self.watch: Watch | None = None
         """What the kernel was last given to watch for."""
         self.is_held = False
+        self.is_deaf = False
+        """Held, but not told: see `listen`."""
+        self._ticks_then = self._deaf_since_ns = 0
         self._alarm_msc: int | None = None
         self._seats = seats
         self._feed = seats.feed
@@ -132,6 +145,36 @@ class Seat:
         self._hold(valued(wake.marks, mark_of(self.watch, quotes), wake.time_msc))
         return True
 
+    def deafen(self, wake: Wake, quotes: dict[str, Quote], heard_ns: int) -> None:
+        """Has a held account told of nothing more, this tick included; the kernel marks it.
+
+        One the kernel was never given anything of, or that needs no quotes, goes on being told.
+        """
+        if self.slot is None or self.watch is None or not quotes:
+            return
+        self._ticks_then, self._deaf_since_ns = wake.marks.ticks, heard_ns
+        marks = valued(wake.marks, mark_of(self.watch, quotes), wake.time_msc)
+        self._feed.put(self.slot, _silent(self.watch, marks))
+        self.is_deaf = True
+
+    def listen(self) -> Told:
+        """Has a deaf account told of every tick again; the newest one, for all it did not hear."""
+        assert self.slot is not None, "deaf without a slot"
+        self.is_deaf = False
+        quotes, marks = self.quotes(), self._feed.marks(self.slot)
+        symbol = max(quotes, key=lambda name: quotes[name].time_msc)
+        newest = quotes[symbol]
+        tick = Tick(self._seats.walked - 1, symbol, newest.bid, newest.ask)
+        self._hold(marks)
+        return Told(
+            QuoteMarked(newest.time_msc, tick, quotes),
+            index=tick.index,
+            # The step will count the newest tick, and finds its mark in these already.
+            marks=replace(marks, ticks=marks.ticks - 1),
+            conflated=max(1, marks.ticks - self._ticks_then),
+            heard_ns=self._deaf_since_ns,
+        )
+
     def marks(self) -> Marks | None:
         """The kernel's marks as of now, on what it was last given; None where it has none."""
         return None if self.slot is None or self.watch is None else self._feed.marks(self.slot)
@@ -143,7 +186,7 @@ class Seat:
         else:
             self._feed.put(self.slot, watch)
         self.watch = watch
-        self.is_held = False
+        self.is_held = self.is_deaf = False
         if watch.wake_at_msc < NEVER_MSC and watch.wake_at_msc != self._alarm_msc:
             self._alarm_msc = watch.wake_at_msc
             self._seats.alarm(self._alarm_msc, self.place)
@@ -166,7 +209,7 @@ class Seat:
             del self._seats.by_slot[self.slot]
             self.slot = None
         self.watch = None
-        self.is_held = False
+        self.is_held = self.is_deaf = False
         self._seats.unknown.discard(self.place)
 
     def rings(self, time_msc: int) -> bool:
@@ -186,3 +229,20 @@ class Seat:
         self.slot = self._feed.add(watch)
         self._seats.by_slot[self.slot] = self.place
         self._seats.unknown.discard(self.place)
+
+
+def _silent(watch: Watch, marks: Marks) -> Watch:
+    """The same positions, with nothing to be woken for."""
+    exposures = tuple(
+        [
+            replace(
+                one,
+                wake_bid_at_or_below=-inf,
+                wake_bid_at_or_above=inf,
+                wake_ask_at_or_below=-inf,
+                wake_ask_at_or_above=inf,
+            )
+            for one in watch.exposures
+        ]
+    )
+    return replace(watch, exposures=exposures, lines=(), marks=marks, wake_at_msc=NEVER_MSC)

@@ -11,7 +11,7 @@ from engine.domain.events import DealReported
 from engine.domain.guard_views import Sight
 from engine.domain.guards import Action, EquityLimit, Money, Reference
 from engine.domain.ids import AccountKey
-from engine.domain.records import PositionClosed
+from engine.domain.records import GuardBreach, PositionClosed
 from engine.domain.snapshot import snapshot_of
 from engine.domain.step import Step
 from tests.domain.accounts import START_MSC, buy, sell
@@ -179,21 +179,22 @@ async def test_a_reader_at_any_moment_sees_a_whole_step(autojump_clock: MockCloc
         assert len({settled.state.positions for settled in kept}) == 4
 
 
+@pytest.mark.parametrize("tick_limit", [4, 1024], ids=["told", "deaf"])
 @pytest.mark.parametrize("changes", [False, True])
 async def test_ticks_that_conflate_are_in_the_marks_unless_the_account_changed_meanwhile(
-    autojump_clock: MockClock, changes: bool
+    autojump_clock: MockClock, changes: bool, tick_limit: int
 ) -> None:
     journal = GatedJournal()
     guards = [trailing(100.0, action=Action.ALERT)]
     accounts = [account(1001, POSITIONS[:1], guards)]
     async with floor_of(
-        accounts, journal=journal, outbox=LaterOutbox(), conflates=True, tick_limit=4
+        accounts, journal=journal, outbox=LaterOutbox(), conflates=True, tick_limit=tick_limit
     ) as floor:
         await floor.settled_tick(*OPENED)
         journal.shut()
         await floor.tick(("EURUSD", 1.09))
         await wait_all_tasks_blocked()
-        peak = [1.1 + 0.001 * (10 - abs(k - 10)) for k in range(21)]
+        peak = [1.1 + 0.0001 * (100 - abs(k - 100)) for k in range(201)]
         await floor.tick(*[("EURUSD", price) for price in peak])
         if changes:
             deal = DealReported(START_MSC + 2500, 1, 0.5, 1.09, -50_000, "manual")
@@ -202,12 +203,43 @@ async def test_ticks_that_conflate_are_in_the_marks_unless_the_account_changed_m
         await floor.supervisor.settle()
         actor = floor.actor()
         assert actor.inbox.statistics().conflated > 0
+        assert actor.inbox.statistics().deepest < 40
         if changes:
             assert actor.sentry.unmarked_ticks > 0, "what was lost is counted"
         else:
             assert actor.sentry.unmarked_ticks == 0
             assert floor.board.snapshot(KEY).equity_high_water == 11_000.0
             assert floor.board.snapshot(KEY).ticks == floor.index
+
+
+async def test_who_was_too_late_to_be_told_decides_on_the_newest_tick(
+    autojump_clock: MockClock,
+) -> None:
+    journal = GatedJournal()
+    noted, floor_guard = trailing(100.0, action=Action.ALERT), trailing(2500.0)
+    guards = [noted, replace(floor_guard, name="floor")]
+    accounts = [account(1001, POSITIONS[:1], guards)]
+    async with floor_of(
+        accounts, journal=journal, outbox=LaterOutbox(), conflates=True, tick_limit=1024
+    ) as floor:
+        await floor.settled_tick(*OPENED)
+        journal.shut()
+        await floor.tick(("EURUSD", 1.09))
+        await wait_all_tasks_blocked()
+        for k in range(50):
+            await floor.tick(("EURUSD", 1.09 - 0.0001 * (k % 2)))
+        seat = floor.actor().seat
+        assert seat.is_deaf
+        await floor.tick(("EURUSD", 1.07))
+        journal.gate.set()
+        await floor.supervisor.settle()
+        [_, breach] = [r for r in await floor.records() if isinstance(r, GuardBreach)]
+        assert breach.guard == "floor"
+        assert breach.tick.bid == 1.07
+        assert breach.tick.index == floor.index - 1
+        assert not seat.is_deaf
+        assert not seat.is_held
+        assert floor.board.snapshot(KEY).ticks == floor.index
 
 
 async def test_positions_that_go_leave_the_account_valued_on_every_tick() -> None:
