@@ -159,6 +159,15 @@ class Actor:
                 self._agenda.append(item)
                 await self._finish()
 
+    def beats_at_once(self, event: LinkEvent) -> bool:
+        """Takes a heartbeat that changes nothing in the caller's task; False: it is to be put.
+
+        Most are such, a thousand a second; a turn of the account's own task would cost as much.
+        """
+        if not isinstance(event, HeartbeatCame) or self._agenda or self.inbox or self.crashed:
+            return False
+        return self._hands is not None and self._beats_quietly(event, self._now_msc())
+
     async def give_up(self, reason: str) -> None:
         """Halts the account for good, with a record; its state stays readable.
 
@@ -352,6 +361,9 @@ class Actor:
     def _swap(self, done: Step, taken: Input | None = None) -> list[Job]:
         """Puts the new state in place; what is to be done of its effects, durability first."""
         hands = self._hands
+        if hands is not None:
+            # First: their closes are durable, and said again they are done once.
+            self._command(hands, done.effects)
         before, state = self._met(), done.state
         records = published(done.effects)
         todo: list[Job] = []
@@ -372,12 +384,14 @@ class Actor:
                 self.kept_trackers = state.marks.trackers
             if records:
                 self._decided(hands, by_tick=isinstance(taken, QuoteMarked))
-            commands = [e.command for e in done.effects if isinstance(e, SendCommand)]
-            if commands:
-                hands.terminals.commands(self.key, commands)
-                for _ in commands:
-                    hands.meter.observe("decision_to_wire", self._since_s(self._decided_ns))
         return todo
+
+    def _command(self, hands: Hands, effects: tuple[Effect, ...]) -> None:
+        commands = [effect.command for effect in effects if isinstance(effect, SendCommand)]
+        if commands:
+            hands.terminals.commands(self.key, commands)
+            for _ in commands:
+                hands.meter.observe("decision_to_wire", self._since_s(self._decided_ns))
 
     def _decided(self, hands: Hands, *, by_tick: bool) -> None:
         """Measures how long a decision took, and from where the rest counts."""

@@ -140,6 +140,8 @@ class Supervisor:
             KeyError: there is no such account.
         """
         actor = self.by_key[key]
+        if receipt is None and actor.beats_at_once(event):
+            return
         actor.seat.expect()
         await actor.inbox.put(Noted(event, receipt))
 

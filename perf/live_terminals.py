@@ -23,6 +23,7 @@ from adapters.mt5.certificates import client_context
 from adapters.mt5.constants import position_digest
 from adapters.mt5.terminal_side import Challenged, Commanded, TerminalSession, TerminalSide
 from adapters.mt5.terminal_side import Welcomed as Welcome
+from adapters.mt5.tls import TlsChannel
 from engine.domain.reports import (
     AccountReport,
     CommandResult,
@@ -141,6 +142,7 @@ class Terminal:
         )
         self.side = TerminalSide(hello, KEY, self.session)
         self.stream: Any = None
+        """Of the engine's own kind, so that a thousand terminals have room on one core."""
         self.is_linked = False
         self.done: dict[str, CommandResult] = {}
         """What became of each command: a repeat is answered, not done."""
@@ -149,10 +151,11 @@ class Terminal:
         """Shakes hands, reports, then reads on in `nursery`."""
         async with limit:
             tcp = await trio.open_tcp_stream("127.0.0.1", self.crowd.port)
-            self.stream = trio.SSLStream(tcp, self.crowd.tls, server_hostname="127.0.0.1")
+            self.stream = TlsChannel(tcp, self.crowd.tls, server_hostname="127.0.0.1")
+            await self.stream.do_handshake()
             await self.stream.send_all(self.side.send_hello())
             while True:
-                for event in self.side.receive(await self.stream.receive_some(65_536)):
+                for event in self.side.receive(await self.stream.receive()):
                     match event:
                         case Challenged():
                             await self.stream.send_all(self.side.send_proof())
@@ -168,7 +171,7 @@ class Terminal:
 
     async def read(self) -> None:
         """Does what it is told until the engine hangs up."""
-        while chunk := await self.stream.receive_some(65_536):
+        while chunk := await self.stream.receive():
             now_ns = time.perf_counter_ns()
             events = self.side.receive(chunk)
             told = [event.command for event in events if isinstance(event, Commanded)]

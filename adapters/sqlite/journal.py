@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from threading import Lock
 from typing import TypeVar
 
 import msgspec
@@ -12,11 +13,16 @@ from adapters.sqlite.chain import Head
 from adapters.sqlite.store import Addition, Store
 from adapters.sqlite.writer import Waiting, WriterThread
 from engine.domain.ids import AccountKey
-from engine.domain.records import Encoding, Record
+from engine.domain.records import CloseIntended, Encoding, Record
 from engine.errors import JournalError
 from engine.kept import Entry, KeptState
 
 T = TypeVar("T")
+
+STILL_S = 0.0015
+"""So long the loop stands still at most, that a close is durable sooner."""
+STILL_PAUSE_S = 0.01
+"""Between two such times: of a thousand closes at once all but a few share commits."""
 
 
 @asynccontextmanager
@@ -70,6 +76,7 @@ class SqliteJournal:
         """`queue_appends`: how many callers may wait for the writer at once."""
         self._writer = writer
         self._room = trio.Semaphore(queue_appends)
+        self._stood_s = 0.0
 
     @property
     def failure(self) -> str | None:
@@ -91,7 +98,10 @@ class SqliteJournal:
             if (record.server, record.login) != key:
                 raise JournalError(f"{key}: a record of {record.server}/{record.login}")
         bodies = [Encoding.line(record)[:-1] for record in records]
-        await self._wait(Waiting(Addition(key, first_seq, bodies, entry)))
+        waiting = Waiting(Addition(key, first_seq, bodies, entry))
+        if any(isinstance(record, CloseIntended) for record in records):
+            self._hurry(waiting)
+        await self._wait(waiting)
 
     async def read(self, key: AccountKey, after_seq: int, limit: int) -> Sequence[Record]:
         """See `Journal.read`. Appends wait meanwhile: 10,000 records are some 30 ms.
@@ -152,6 +162,17 @@ class SqliteJournal:
         answer: T = waiting.result
         return answer
 
+    def _hurry(self, waiting: Waiting) -> None:
+        """Has this thread stand still for a close, where the disk is quick and it may again.
+
+        The writer needs the interpreter too. Beside a busy loop a commit of 0.3 ms takes 1.5 ms.
+        """
+        now_s = trio.current_time()
+        if self._writer.commit_s < STILL_S and now_s - self._stood_s >= STILL_PAUSE_S:
+            self._stood_s = now_s
+            waiting.done = Lock()
+            waiting.done.acquire()
+
     async def _wait(self, waiting: Waiting) -> None:
         # Taken by `async with`, free room costs a round of every task before anything is written.
         try:
@@ -162,8 +183,9 @@ class SqliteJournal:
             if self._writer.failure is not None:
                 raise JournalError(self._writer.failure)
             self._writer.put(waiting)
-            with trio.CancelScope(shield=True):
-                await waiting.answered.wait()
+            if waiting.done is None or not waiting.done.acquire(timeout=STILL_S):
+                with trio.CancelScope(shield=True):
+                    await waiting.answered.wait()
         finally:
             self._room.release()
         if waiting.error is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
+from itertools import chain
 from typing import Any, NamedTuple
 
 import apsw
@@ -14,6 +15,13 @@ from engine.kept import Entry, KeptState
 
 KEPT_STATES = 2
 """Of each account: the newest, and the one before in case the newest does not read."""
+
+
+ROWS_AT_ONCE = 32
+_INSERT_EVENTS = [
+    "INSERT INTO event VALUES " + ", ".join(["(?, ?, ?, ?, ?)"] * rows)  # noqa: S608  only marks
+    for rows in range(ROWS_AT_ONCE + 1)
+]
 
 
 class Addition(NamedTuple):
@@ -98,8 +106,13 @@ class Store:
         return refused
 
     def _add_events(self, events: list[tuple[int, int, int, bytes, bytes]]) -> None:
-        """Adds what was gathered: rows go in by their number, whichever table they are for."""
-        self._connection.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?)", events)
+        """Adds what was gathered: rows go in by their number, whichever table they are for.
+
+        Many rows a statement: after each one this thread waits for the interpreter to be free.
+        """
+        for start in range(0, len(events), ROWS_AT_ONCE):
+            rows = events[start : start + ROWS_AT_ONCE]
+            self._connection.execute(_INSERT_EVENTS[len(rows)], list(chain.from_iterable(rows)))
         events.clear()
 
     def read(self, key: AccountKey, after_seq: int, limit: int) -> list[bytes]:

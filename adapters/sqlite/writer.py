@@ -25,6 +25,8 @@ from adapters.sqlite.store import Addition, Store
 from engine.errors import AdapterError, JournalError, JournalFullError
 
 ROWS_PER_COMMIT = 4096
+_NEWEST_SHARE = 0.2
+"""Of the last commit, in what they take about."""
 Work = Callable[[], None]
 _HARMLESS = (apsw.BusyError, apsw.LockedError, apsw.ConstraintError)
 """Errors after which the journal stops, and that say nothing against the disk."""
@@ -36,6 +38,8 @@ class Waiting:
     def __init__(self, work: Addition | Callable[[Store], Any] | None) -> None:
         """`work`: an append, a question to the store, or None to stop."""
         self.work = work
+        self.done: threading.Lock | None = None
+        """Released by the writer as soon as it is done, for a caller that stands still for it."""
         self.answered = trio.Event()
         self.result: Any = None
         self.error: Exception | None = None
@@ -63,6 +67,8 @@ class WriterThread:
         self._in_hand: list[Waiting] = []
         self.failure: str | None = None
         """Why the journal ended; None while it works."""
+        self.commit_s = 0.0
+        """What the last commits took, about."""
 
     async def start(self) -> None:
         """Returns once the journal is open.
@@ -169,8 +175,10 @@ class WriterThread:
 
         began_ns = perf_counter_ns()
         error = self._guarded(add)
+        took_s = (perf_counter_ns() - began_ns) / 1e9
+        self.commit_s += (took_s - self.commit_s) * _NEWEST_SHARE
         if error is None:
-            self._on_commit((perf_counter_ns() - began_ns) / 1e9)
+            self._on_commit(took_s)
         for waiting, refusal in zip(appends, refused, strict=True):
             waiting.error = JournalError(refusal) if refusal else error
         self._answer(appends)
@@ -209,6 +217,9 @@ class WriterThread:
             for waiting in done:
                 waiting.answered.set()
 
+        for waiting in done:
+            if waiting.done is not None:
+                waiting.done.release()
         with suppress(trio.RunFinishedError):
             self._token.run_sync_soon(wake)
 
