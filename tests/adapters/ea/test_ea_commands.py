@@ -125,11 +125,11 @@ async def test_a_command_that_waited_too_long_is_not_begun(program: Path, tmp_pa
         world.terminal(HELD, "open 8 EURUSD 0 0.1 1.1", QUOTE, "slow 300") as run,
     ):
         # Both in one piece, so that the second waits in the terminal and not on the wire.
-        for name, position, ttl_ms in (("slow", 7, 5000), ("late", 8, 100)):
-            command = TerminalCommand(
-                action=Action.CLOSE, intent_id=name, position=position, ttl_ms=ttl_ms
-            )
-            assert world.house.gateway.send_nowait(ACCOUNT, command) is Handed.HANDED
+        commands = [
+            TerminalCommand(action=Action.CLOSE, intent_id=name, position=position, ttl_ms=ttl_ms)
+            for name, position, ttl_ms in (("slow", 7, 5000), ("late", 8, 100))
+        ]
+        assert world.house.gateway.send_nowait(ACCOUNT, *commands) is Handed.HANDED
         results = {r.intent_id: r.retcode for _, r in await world.sink.until("result", 2)}
         assert results == {"slow": 10009, "late": EXPIRED}
         assert len(run.orders()) == 1
