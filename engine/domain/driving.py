@@ -315,7 +315,7 @@ def reason_of(live: Live, position_id: int, order_ticket: int) -> str | None:
     for one in mine:
         if one.order_ticket == order_ticket != 0:
             return one.reason
-    return mine[-1].reason if mine and mine[-1].in_flight else None
+    return next((one.reason for one in reversed(mine) if one.in_flight), None)
 
 
 def _risk_per_lot(state: AccountState, position: PositionReport, quotes: Quotes) -> float:
