@@ -13,7 +13,7 @@ from engine.domain.account import AccountState, OperationKind
 from engine.domain.discrepancies import Kind, State
 from engine.domain.drafts import Draft
 from engine.domain.driving import live_of, set_live
-from engine.domain.executions import REBOOKED, reason_words
+from engine.domain.executions import EXPERT, REBOOKED, reason_words
 from engine.domain.guards import Consistency, MinDays, ProfitTarget
 from engine.domain.live import Live
 from engine.domain.positions import Position
@@ -138,7 +138,8 @@ def _pair(draft: Draft, deal: DealReport) -> None:
 
 def _closed_by(live: Live, deal: DealReport) -> str:
     """`guard:NAME` or `manual:WHO` where a close of ours did it, else what the deal says."""
-    own = driving.reason_of(live, deal.position_id, deal.order)
+    by_expert = deal.reason == EXPERT
+    own = driving.reason_of(live, deal.position_id, deal.order, by_expert=by_expert)
     if own is not None:
         return own
     words = reason_words(deal.reason)

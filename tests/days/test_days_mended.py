@@ -1,5 +1,7 @@
 """What the comparison of days with the oracle found, told by a handful of inputs each."""
 
+import pytest
+
 from engine.domain import records
 from engine.domain.effects import AskReport
 from engine.domain.holding import GONE_KEPT_MS
@@ -50,6 +52,19 @@ def test_both_deals_of_a_close_by_of_ours_are_ours_though_its_answer_came_last()
     account.take(deal(0.0, 1.0, AT_MSC, entry=3, ticket=91, reason=3))
     account.take(deal(0.0, 1.0, AT_MSC, entry=3, ticket=92, reason=3, position_id=8, type=0))
     assert {one.reason for one in account.of(records.PositionClosed)} == {"guard:trailing"}
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"), [(0, "external"), (4, "stop_loss"), (5, "take_profit")]
+)
+def test_who_closed_it_before_our_own_close_arrived_is_said(reason: int, said: str) -> None:
+    account = linked(held(1.0, START_MSC))
+    account.take(deal(-900.0, 0.0, AT_MSC, type=4, entry=0, position_id=0, symbol=""))
+    (intended,) = account.of(records.CloseIntended)
+    account.take(ClosesDurable(time_msc=AT_MSC, intent_ids=(intended.intent_id,)))
+    account.take(deal(-300.0, 1.0, AT_MSC, order=77, reason=reason))
+    (closed,) = account.of(records.PositionClosed)
+    assert closed.reason == said
 
 
 def test_half_of_a_close_by_asks_for_a_report_and_that_ends_the_waiting() -> None:
