@@ -62,7 +62,7 @@ def test_who_closed_it_before_our_own_close_arrived_is_said(reason: int, said: s
     account.take(deal(-900.0, 0.0, AT_MSC, type=4, entry=0, position_id=0, symbol=""))
     (intended,) = account.of(records.CloseIntended)
     account.take(ClosesDurable(time_msc=AT_MSC, intent_ids=(intended.intent_id,)))
-    account.take(deal(-300.0, 1.0, AT_MSC, order=77, reason=reason))
+    account.take(deal(-300.0, 1.0, AT_MSC, ticket=91, order=77, reason=reason))
     (closed,) = account.of(records.PositionClosed)
     assert closed.reason == said
 
