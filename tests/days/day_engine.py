@@ -14,7 +14,7 @@ from engine.book import Book
 from engine.domain.account import AccountState
 from engine.domain.asking import blank
 from engine.domain.beliefs import Terms
-from engine.domain.close_orders import Terms as CloseTerms
+from engine.domain.close_terms import Terms as CloseTerms
 from engine.domain.effects import AskReport, Effect, KeepClose, SendCommand
 from engine.domain.events import QuoteMarked, TimeReached
 from engine.domain.inputs import Event
