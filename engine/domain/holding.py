@@ -71,7 +71,7 @@ def vanish(draft: Draft, position_id: int) -> None:
 def missed(draft: Draft, position_id: int) -> Position | None:
     """The position as it was when it went before the deal at hand came."""
     oldest_msc = draft.time_msc - GONE_KEPT_MS
-    for one in live_of(draft).gone:
+    for one in live_of(draft).gone or ():
         if one.position.position_id == position_id and one.since_msc > oldest_msc:
             return one.position
     return None
@@ -81,7 +81,7 @@ def _miss(draft: Draft, positions: Sequence[Position]) -> None:
     if not positions:
         return
     now_msc = draft.time_msc
-    kept = [one for one in live_of(draft).gone if now_msc - one.since_msc < GONE_KEPT_MS]
+    kept = [one for one in live_of(draft).gone or () if now_msc - one.since_msc < GONE_KEPT_MS]
     kept += [Gone(position, now_msc) for position in positions]
     set_live(draft, gone=tuple(kept[-GONE_KEPT:]))
 

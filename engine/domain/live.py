@@ -1,6 +1,7 @@
 """What an account with a live link has besides its state: the link, beliefs, closes under way."""
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from engine.domain.beliefs import Book, Terms
 from engine.domain.close_orders import CloseOrder, State
@@ -55,8 +56,9 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     settling: tuple[int, ...] = ()
     """Positions that are gone and whose deal has not come; negative: orders of which one deal of a
     close-by has come and the other has not. No valuation is right meanwhile."""
-    gone: tuple[Gone, ...] = ()
-    """Of late, so that a deal that comes after its position went still says what it closed."""
+    gone: tuple[Gone, ...] | UnsetType = UNSET
+    """Of late, so that a deal that comes after its position went still says what it closed. UNSET:
+    there were none, and so digests are as they were."""
     deals: tuple[tuple[int, int], ...] = ()
     """(UTC ms, minor units that moved the balance) of late, oldest first."""
     missed_since_msc: int = 0
