@@ -122,20 +122,6 @@ def _pair(draft: Draft, deal: DealReport) -> None:
         driving.ask_report(draft, "half of a close-by")
 
 
-def _pair(draft: Draft, deal: DealReport) -> None:
-    """Waits, after the first deal of a close-by, for the other of the same order.
-
-    The first has the whole profit of both, at the price of the one still held: in between, the
-    account is worth what it never was. A full report ends the waiting too.
-    """
-    settling, half = live_of(draft).settling, -deal.order
-    if half in settling:
-        set_live(draft, settling=tuple(one for one in settling if one != half))
-    elif half:
-        set_live(draft, settling=(*settling, half))
-        driving.ask_report(draft, "half of a close-by")
-
-
 def _closed_by(live: Live, deal: DealReport) -> str:
     """`guard:NAME` or `manual:WHO` where a close of ours did it, else what the deal says."""
     by_expert = deal.reason == EXPERT
