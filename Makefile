@@ -14,7 +14,8 @@ SYMBOLS := EURUSD GBPUSD USDJPY XAUUSD
 SEED := 36
 DAYS := 2
 WORKERS ?= 2
-MINUTES ?= 60
+EXAMPLES ?= 20
+MINUTES ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Several BLAS and OpenMP threads on two cores only take turns.
@@ -77,11 +78,14 @@ format: $(TEST_READY) ## Mend what ruff can mend
 perf: $(TEST_READY) ## Measure against the budgets of perf/budgets.toml
 	@$(PY) -m facade bench
 
-soak: $(TEST_READY) ## Property tests with 20 times the examples and fresh seeds; hours, not minutes
-	@TIDEGATE_SOAK=20 $(PY) -m pytest -n $(WORKERS)
+# EXAMPLES=N times the examples of property tests, MINUTES=N for each of the last three parts.
+SOAK_MINUTES := $(if $(MINUTES),--minutes $(MINUTES))
+soak: $(TEST_READY) ## All of it with fresh seeds and the full numbers; hours, unless MINUTES=N
+	@TIDEGATE_SOAK=$(EXAMPLES) $(PY) -m pytest -n $(WORKERS)
 	@$(PY) tests/plant_bugs.py
-	@$(PY) -m tests.soak_journal
-	@$(PY) -m tests.soak_simulation --minutes $(MINUTES)
+	@$(PY) -m tests.soak_journal $(SOAK_MINUTES)
+	@$(PY) -m tests.soak_days $(SOAK_MINUTES)
+	@$(PY) -m tests.soak_simulation --minutes $(or $(MINUTES),60)
 
 # Needs uv (pip install uv). It records no index: the machine's own settings decide.
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

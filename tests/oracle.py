@@ -191,6 +191,11 @@ class OracleAccount:
         for position in list(self.positions):
             if position.place == place and (reason := position.reached(bid, ask)):
                 self._close(position, reason)
+        self._look()
+
+    def _look(self) -> None:
+        """Value it on the quotes of now, then test its guards."""
+        time_msc = self.time_msc
         equity, mark = self.value()
         if mark > self.high_water:
             self.high_water = mark

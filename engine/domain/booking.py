@@ -2,7 +2,8 @@
 
 The balance moves by deals at once; what no deal explains is believed when reports in a row say so,
 and stays a discrepancy until somebody accepts it. A deal that closes takes its volume off the
-position in the same step: the same profit is never counted twice, nor left out.
+position in the same step: the same profit is never counted twice, nor left out. The two deals of
+a close-by are one event.
 """
 
 from msgspec.structs import replace
@@ -12,9 +13,10 @@ from engine.domain.account import AccountState, OperationKind
 from engine.domain.discrepancies import Kind, State
 from engine.domain.drafts import Draft
 from engine.domain.driving import live_of, set_live
-from engine.domain.executions import REBOOKED, reason_words
+from engine.domain.executions import EXPERT, REBOOKED, reason_words
 from engine.domain.guards import Consistency, MinDays, ProfitTarget
 from engine.domain.live import Live
+from engine.domain.positions import Position
 from engine.domain.reports import DealReport
 from engine.domain.units import minor
 from engine.domain.valuation import Quotes, missing_quote, profit_minor
@@ -68,7 +70,26 @@ def _book_trade(draft: Draft, deal: DealReport, deal_msc: int) -> None:
         return
     position = state.position(deal.position_id)
     if position is None:
-        return
+        position = holding.missed(draft, deal.position_id)
+    else:
+        _take_off(draft, deal, position, is_owed=is_owed)
+    if position is not None:
+        draft.publish(
+            records.PositionClosed,
+            position_id=deal.position_id,
+            symbol=position.symbol,
+            side=position.side.value,
+            volume_lots=deal.volume,
+            open_price=position.open_price,
+            close_price=deal.price,
+            profit=state.spec.major(minor(deal.profit, state.spec.digits)),
+            reason=_closed_by(live_of(draft), deal),
+        )
+
+
+def _take_off(draft: Draft, deal: DealReport, position: Position, *, is_owed: bool) -> None:
+    """Takes the volume of a deal off what is held, unless the position's own record has."""
+    state, live = draft.state, live_of(draft)
     held = live.holding(deal.position_id)
     is_told = held is not None and 0 < deal.time_msc <= held.time_update_msc
     if held is not None and deal.time_msc == held.time_update_msc:
@@ -76,26 +97,15 @@ def _book_trade(draft: Draft, deal: DealReport, deal_msc: int) -> None:
         is_told = is_owed
     left_lots = position.volume_lots - deal.volume
     if is_told:
-        pass  # the position's own record came first: the volume is off it already
-    elif deal.entry == _INOUT or left_lots <= _DUST_LOTS:
+        return  # that record came first: the volume is off it already
+    if deal.entry == _INOUT or left_lots <= _DUST_LOTS:
         holding.drop(draft, deal.position_id)
     else:
-        holding.shrink(draft, position, left_lots)
-    if deal.entry == _INOUT and not is_told:
+        holding.shrink(draft, position, left_lots, minor(deal.swap, state.spec.digits))
+    if deal.entry == _INOUT:
         # The other side is open under the same identifier: its record follows.
         set_live(draft, settling=(*live_of(draft).settling, deal.position_id))
         driving.ask_report(draft, "a netting reversal")
-    draft.publish(
-        records.PositionClosed,
-        position_id=deal.position_id,
-        symbol=position.symbol,
-        side=position.side.value,
-        volume_lots=deal.volume,
-        open_price=position.open_price,
-        close_price=deal.price,
-        profit=state.spec.major(minor(deal.profit, state.spec.digits)),
-        reason=_closed_by(live_of(draft), deal),
-    )
 
 
 def _pair(draft: Draft, deal: DealReport) -> None:
@@ -114,7 +124,8 @@ def _pair(draft: Draft, deal: DealReport) -> None:
 
 def _closed_by(live: Live, deal: DealReport) -> str:
     """`guard:NAME` or `manual:WHO` where a close of ours did it, else what the deal says."""
-    own = driving.reason_of(live, deal.position_id, deal.order)
+    by_expert = deal.reason == EXPERT
+    own = driving.reason_of(live, deal.position_id, deal.order, by_expert=by_expert)
     if own is not None:
         return own
     words = reason_words(deal.reason)

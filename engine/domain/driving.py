@@ -305,8 +305,13 @@ def closing_lots(live: Live) -> dict[int, float]:
     return lots
 
 
-def reason_of(live: Live, position_id: int, order_ticket: int) -> str | None:
-    """Why we closed the position, where that order, or any close of ours, is of it."""
+def reason_of(live: Live, position_id: int, order_ticket: int, *, by_expert: bool) -> str | None:
+    """Why we closed the position, where that order is ours, or may be.
+
+    Args:
+        by_expert: whether a program closed it. Only then may it have been a command of ours that
+            has no answer yet: a stop or a person may come before it.
+    """
     mine = [
         one
         for one in live.closes
@@ -315,7 +320,7 @@ def reason_of(live: Live, position_id: int, order_ticket: int) -> str | None:
     for one in mine:
         if one.order_ticket == order_ticket != 0:
             return one.reason
-    return mine[-1].reason if mine and mine[-1].in_flight else None
+    return next((one.reason for one in reversed(mine) if one.in_flight and by_expert), None)
 
 
 def _risk_per_lot(state: AccountState, position: PositionReport, quotes: Quotes) -> float:

@@ -1,5 +1,7 @@
 """What a live account holds, as its terminal tells it: taken whole, put, shrunk, dropped."""
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from engine.domain import driving, records
@@ -7,10 +9,13 @@ from engine.domain.account import AccountState
 from engine.domain.adoption import position_of
 from engine.domain.drafts import Draft
 from engine.domain.driving import live_of, set_live
+from engine.domain.live import Gone
 from engine.domain.positions import Position
 from engine.domain.reports import FullReport, PositionReport
-from engine.domain.units import minor
 
+GONE_KEPT_MS = 600_000
+"""So long the closing deal of a position that is gone is waited for, to publish what it closed."""
+GONE_KEPT = 64
 _BUY = 0
 _DUST_LOTS = 1e-9
 
@@ -30,6 +35,8 @@ def hold(draft: Draft, report: FullReport, gmt_offset_s: int) -> None:
         holdings=tuple(_lasting(one) for one in report.positions),
         orders=report.orders,
     )
+    told = {one.position_id for one in positions}
+    _miss(draft, [one for one in state.positions if one.position_id not in told])
 
 
 def put(draft: Draft, told: PositionReport, gmt_offset_s: int) -> None:
@@ -52,6 +59,31 @@ def put(draft: Draft, told: PositionReport, gmt_offset_s: int) -> None:
         # Less of it, and no deal has said so: what that paid is in no balance yet.
         set_live(draft, settling=(*live_of(draft).settling, number))
         driving.ask_report(draft, "a position shrank without a deal")
+
+
+def vanish(draft: Draft, position_id: int) -> None:
+    """Holds it no more, though no deal has said so: one is waited for."""
+    position = draft.state.position(position_id)
+    drop(draft, position_id)
+    _miss(draft, [] if position is None else [position])
+
+
+def missed(draft: Draft, position_id: int) -> Position | None:
+    """The position as it was when it went before the deal at hand came."""
+    oldest_msc = draft.time_msc - GONE_KEPT_MS
+    for one in live_of(draft).gone or ():
+        if one.position.position_id == position_id and one.since_msc > oldest_msc:
+            return one.position
+    return None
+
+
+def _miss(draft: Draft, positions: Sequence[Position]) -> None:
+    if not positions:
+        return
+    now_msc = draft.time_msc
+    kept = [one for one in live_of(draft).gone or () if now_msc - one.since_msc < GONE_KEPT_MS]
+    kept += [Gone(position, now_msc) for position in positions]
+    set_live(draft, gone=tuple(kept[-GONE_KEPT:]))
 
 
 def drop(draft: Draft, position_id: int) -> None:
@@ -94,14 +126,13 @@ def say_opened(draft: Draft, told: PositionReport) -> None:
     )
 
 
-def shrink(draft: Draft, position: Position, left_lots: float) -> None:
-    """Holds less of it; its swap settles in proportion."""
+def shrink(draft: Draft, position: Position, left_lots: float, settled_minor: int) -> None:
+    """Holds less of it; `settled_minor` of its swap is booked, the rest stays on it."""
     state, live = draft.state, live_of(draft)
-    share = left_lots / position.volume_lots
     smaller = replace(
         position,
         volume_lots=round(left_lots, 8),
-        swap_minor=minor(position.swap_minor * share, 0),
+        swap_minor=position.swap_minor - settled_minor,
     )
     draft.state = replace(
         state,

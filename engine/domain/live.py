@@ -1,11 +1,13 @@
 """What an account with a live link has besides its state: the link, beliefs, closes under way."""
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from engine.domain.beliefs import Book, Terms
 from engine.domain.close_orders import CloseOrder, State
 from engine.domain.close_pacing import Pace
 from engine.domain.close_terms import Terms as CloseTerms
+from engine.domain.positions import Position
 from engine.domain.reports import AccountReport, OrderReport, PositionReport
 
 
@@ -22,6 +24,13 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     """When one of the three last changed."""
     refusal: str = ""
     """Why what the terminal says of its account cannot be this account; empty: it can."""
+
+
+class Gone(msgspec.Struct, frozen=True):
+    """A position the terminal no longer has, and whose closing deal has not come."""
+
+    position: Position
+    since_msc: int
 
 
 class Live(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +56,9 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     settling: tuple[int, ...] = ()
     """Positions that are gone and whose deal has not come; negative: orders of which one deal of a
     close-by has come and the other has not. No valuation is right meanwhile."""
+    gone: tuple[Gone, ...] | UnsetType = UNSET
+    """Of late, so that a deal that comes after its position went still says what it closed. UNSET:
+    there were none, and so digests are as they were."""
     deals: tuple[tuple[int, int], ...] = ()
     """(UTC ms, minor units that moved the balance) of late, oldest first."""
     missed_since_msc: int = 0

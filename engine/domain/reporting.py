@@ -136,7 +136,7 @@ def on_position(draft: Draft, event: PositionCame) -> None:
     known = live.holding(told.identifier)
     if event.is_closed:
         if known is not None:
-            holding.drop(draft, told.identifier)
+            holding.vanish(draft, told.identifier)
             set_live(draft, settling=(*live_of(draft).settling, told.identifier))
             driving.ask_report(draft, "a position is gone without a deal")
     else:

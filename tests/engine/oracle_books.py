@@ -66,8 +66,13 @@ class World:
         self.start = datetime.fromisoformat(self.rng.choice(STARTS)).replace(tzinfo=UTC)
         self.ticks: dict[str, list[Path]] = {}
         self.last_msc = self._walk(folder, tick_count)
+        self.text = self._toml()
         self.book = folder / "book.toml"
-        self.book.write_text(self._toml())
+        self._keep()
+
+    def _keep(self) -> None:
+        """Writes the book beside its ticks."""
+        self.book.write_text(self.text)
 
     def _walk(self, folder: Path, tick_count: int) -> int:
         """Writes the files; prices jump at times, spreads open, hours pass, times repeat."""
@@ -171,10 +176,7 @@ class World:
     def _position(self, number: int, currency: str) -> str:
         rng, symbol = self.rng, self.rng.choice(self.symbols)
         price, spec = INSTRUMENTS[symbol]
-        size = spec["contract_size"]
-        if spec["calc_mode"] == "futures":
-            size = spec["tick_value"] / spec["tick_size"]
-        unit = price * size * NOTIONAL_USD[symbol[3:6]] / NOTIONAL_USD[currency]
+        unit = notional(symbol, currency)
         lots = round(rng.uniform(0.5, 5.0) * 10000.0 / unit, rng.choice((2, 3, 5))) or 0.001
         keys: dict[str, Any] = {"id": number, "symbol": symbol, "volume_lots": lots}
         keys["side"] = rng.choice(("buy", "sell"))
@@ -193,6 +195,15 @@ class World:
         keys |= {"kind": rng.choice(("deposit", "withdrawal", "credit"))}
         keys["money"] = rng.choice((50.0, 400.0, 1000.0))
         return "[[account.operation]]\n" + _lines(keys)
+
+
+def notional(symbol: str, currency: str) -> float:
+    """About what one lot is worth in a deposit currency, at the symbol's first price."""
+    price, spec = INSTRUMENTS[symbol]
+    size = spec["contract_size"]
+    if spec["calc_mode"] == "futures":
+        size = spec["tick_value"] / spec["tick_size"]
+    return float(price * size * NOTIONAL_USD[symbol[3:6]] / NOTIONAL_USD[currency])
 
 
 class Bare(str):

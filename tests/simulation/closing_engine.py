@@ -61,6 +61,7 @@ class Engine:
     over: set[str] = field(default_factory=set)
     alerts: dict[str, set[str]] = field(default_factory=dict)
     looked_ms: dict[str, int] = field(default_factory=dict)
+    """For the judge alone: when the report that each close was decided on was taken."""
     pace: Pace = field(default_factory=Pace)
     life: int = 0
     """Counts crashes: what an earlier life began does not go on."""
@@ -145,10 +146,10 @@ class Engine:
 
     def _report(self, asked_ms: int, link: int) -> None:
         if link == self.link and not self.cut:
-            report = self.terminal.report()
-            self._carry(self.faults.lost_reply, self._on_report, report, asked_ms)
+            report, taken_ms = self.terminal.report(), self.clock.now
+            self._carry(self.faults.lost_reply, self._on_report, report, asked_ms, taken_ms)
 
-    def _on_report(self, report: FullReport, asked_ms: int) -> None:
+    def _on_report(self, report: FullReport, asked_ms: int, taken_ms: int) -> None:
         for name in list(self.orders):
             if name in self.orders:
                 order, now = self.orders[name], self.clock.now
@@ -157,7 +158,7 @@ class Engine:
         if report.complete:
             self.synced = True
             self._chase(report)
-            self._decide(report)
+            self._decide(report, taken_ms)
 
     def _on_deal(self, deal: DealReport) -> None:
         for name in list(self.orders):
@@ -177,7 +178,7 @@ class Engine:
 
     # What is decided.
 
-    def _decide(self, report: FullReport) -> None:
+    def _decide(self, report: FullReport, taken_ms: int) -> None:
         """Whatever is wanted and neither under way nor over, from what is there now."""
         there = {position.identifier: position for position in report.positions}
         resting = {order.ticket for order in report.orders}
@@ -191,7 +192,7 @@ class Engine:
                 self.over.add(name)
                 continue
             orders = self.machine.orders
-            self.looked_ms[name] = self.asked_ms
+            self.looked_ms[name] = taken_ms
             self._apply(
                 orders.decided(
                     orders.CloseOrder(
@@ -271,12 +272,22 @@ class Engine:
                 return
             self.pace = close_pacing.counted(self.pace, now)
             self._may_die()
-            looked_ms = max(order.known_at_ms, self.looked_ms.get(order.intent_id, 0))
+            looked_ms = self._looked_ms(order)
             command = self.machine.orders.command_of(order)
             expires_ms = now + order.terms.ttl_ms
             self._transmit(Request(command, order.target_volume_lots, looked_ms, expires_ms))
             self._may_die()
             self._apply(self.machine.orders.sent(order, now))
+
+    def _looked_ms(self, order: Any) -> int:
+        """As of when the machine can know what is there.
+
+        Until a report that was asked for after the decision is heard, that is the one it was
+        decided on: what somebody did on its way here no engine can know.
+        """
+        if order.known_at_ms > order.decided_at_ms:
+            return int(order.known_at_ms)
+        return self.looked_ms[order.intent_id]
 
     def _transmit(self, request: Request) -> None:
         """What is written may arrive even when the link breaks right after."""
@@ -317,7 +328,6 @@ class Engine:
         self.life += 1
         self.link += 1
         self.orders = {}
-        self.looked_ms = {}
         self.over = set()
         self.pace = Pace()
         self.clock.after(self.random.randrange(300, 4_000), self._restart, self.life)

@@ -37,6 +37,13 @@ def test_the_scenarios_are_troubled_indeed() -> None:
     assert found["races"] < 10
 
 
+@pytest.mark.parametrize("seed", [934972699436, 939267671809])
+def test_what_somebody_did_while_the_report_was_on_its_way_is_a_race(seed: int) -> None:
+    """The report a close was decided on was taken before the trade, and came after it."""
+    findings = run(seed, machine())
+    assert (findings.bad, findings.races) == (0, 1)
+
+
 def test_the_same_seed_gives_the_same_scenario() -> None:
     assert [run(seed, machine()) for seed in range(50)] == [
         run(seed, machine()) for seed in range(50)

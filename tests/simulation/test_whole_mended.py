@@ -1,124 +1,13 @@
 """What the simulation of the whole system found, told by a handful of inputs each."""
 
-from typing import Any
-
 from engine.domain import records
-from engine.domain.account import AccountState
-from engine.domain.asking import blank
-from engine.domain.beliefs import Terms
-from engine.domain.close_terms import Terms as CloseTerms
-from engine.domain.effects import Publish
 from engine.domain.events import QuoteMarked, TimeReached
-from engine.domain.guards import EquityLimit, Latch, Money, Reference, Reset
-from engine.domain.inputs import Event
 from engine.domain.link_events import (
-    DealCame,
-    Founded,
-    Linked,
     PositionCame,
     Recovered,
-    ReportCame,
 )
-from engine.domain.quotes import Quote
-from engine.domain.records import Record, Tick
-from engine.domain.reports import AccountReport, DealReport, FullReport, PositionReport
-from engine.domain.step import step
-from tests.live.live_house import spec_of, trailing
-
-MIDNIGHT_MSC = 1_767_826_800_000
-"""8 January 2026 in Berlin."""
-START_MSC = MIDNIGHT_MSC - 60_000
-QUOTES = {"EURUSD": Quote(1.0900, 1.0901, START_MSC)}
-DAILY = EquityLimit(
-    name="daily",
-    reference=Reference.BALANCE_AT_RESET,
-    amount=Money(amount_minor=50_000),
-    action=trailing().action,
-    latch=Latch.RESET,
-    reset=Reset(zone="Europe/Berlin", at_minute=0),
-)
-
-
-class Account:
-    """A live account, and what it published."""
-
-    def __init__(self) -> None:
-        spec = spec_of(1, [trailing(percent=4.0), DAILY])
-        self.state: AccountState = blank(spec.key)
-        self.told: list[Record] = []
-        self.take(
-            Founded(
-                time_msc=START_MSC,
-                spec=spec,
-                terms=Terms(digits=2),
-                close_terms=CloseTerms(),
-                expects=False,
-            )
-        )
-
-    def take(self, event: Event) -> None:
-        done = step(self.state, event)
-        self.state = done.state
-        self.told += [one.record for one in done.effects if isinstance(one, Publish)]
-
-    def report(self, at_msc: int, balance: float, *held: PositionReport) -> None:
-        account = AccountReport(balance=balance, credit=0.0, equity=balance, margin=0.0)
-        report = FullReport(account=account, positions=held, orders=(), specs=(), complete=True)
-        self.take(
-            ReportCame(
-                time_msc=at_msc,
-                report=report,
-                asked_msc=at_msc,
-                gmt_offset_s=0,
-                quotes=QUOTES,
-                jitter=0.5,
-            )
-        )
-
-    def link(self, at_msc: int) -> None:
-        self.take(
-            Linked(
-                time_msc=at_msc,
-                epoch=1,
-                session="s",
-                currency="USD",
-                is_hedging=True,
-                leverage=100,
-                jitter=0.5,
-            )
-        )
-
-    def of(self, kind: type[Record]) -> list[Any]:
-        return [one for one in self.told if isinstance(one, kind)]
-
-
-def held(lots: float, updated_msc: int) -> PositionReport:
-    return PositionReport(
-        identifier=7,
-        ticket=7,
-        symbol="EURUSD",
-        type=0,
-        volume=lots,
-        price_open=1.0930,
-        time_msc=START_MSC,
-        time_update_msc=updated_msc,
-    )
-
-
-def deal(profit: float, lots: float, at_msc: int) -> DealCame:
-    made = DealReport(
-        ticket=90,
-        order=80,
-        position_id=7,
-        symbol="EURUSD",
-        type=1,
-        entry=1,
-        volume=lots,
-        price=1.0900,
-        profit=profit,
-        time_msc=at_msc,
-    )
-    return DealCame(time_msc=at_msc + 5, deal=made, deal_msc=at_msc, quotes=QUOTES, jitter=0.5)
+from engine.domain.records import Tick
+from tests.live.live_account import MIDNIGHT_MSC, QUOTES, START_MSC, Account, deal, held
 
 
 def test_a_deal_of_the_same_millisecond_as_its_position_takes_its_volume_off() -> None:

@@ -6,7 +6,7 @@ from engine.domain import records
 from engine.domain.events import QuoteMarked, TimeReached
 from engine.domain.link_events import EDITION
 from engine.domain.records import Tick
-from tests.simulation.test_whole_mended import (
+from tests.live.live_account import (
     MIDNIGHT_MSC,
     QUOTES,
     START_MSC,
