@@ -3,7 +3,9 @@
 import { ask, accountPath, mayAct, Problem, wordsOf } from "./api.js";
 import { makeChart } from "./chart.js";
 import { el, fill, stateBadge } from "./dom.js";
+import { makeDays } from "./days.js";
 import { makeEvents } from "./events.js";
+import { makeRecords } from "./records.js";
 import { shout } from "./speech.js";
 import { sentence, stateWords } from "./states.js";
 import { onRecord, onRows, rows, take } from "./store.js";
@@ -45,12 +47,14 @@ export function makeAccount(account, hooks) {
     const head = el("header", { class: "head" });
     const parts = Object.fromEntries(["guards", "positions", "orders", "closes", "discrepancies",
       "link"].map(name => [name, el("div", { "data-part": name })]));
-    const chart = makeChart(first, row);
-    const events = makeEvents(first, hooks.verdict);
-    stops.push(chart.stop);
+    const records = makeRecords(first.snap);
+    const chart = makeChart(first, row, records, hooks.verdict);
+    const events = makeEvents(first, records, hooks.verdict);
+    const days = makeDays(first, row, records);
+    stops.push(chart.stop, events.stop, days.stop);
     fill(box, head, parts.closes, parts.guards, chart.box, parts.positions, parts.orders,
-      parts.discrepancies, events.box, el("section", { class: "block" }, el("h2", null, "Link"),
-        parts.link));
+      parts.discrepancies, events.box, days.box, el("section", { class: "block" },
+        el("h2", null, "Link"), parts.link));
     box.setAttribute("aria-busy", "false");
     const draw = () => {
       drawHead(head, row());
@@ -78,7 +82,7 @@ export function makeAccount(account, hooks) {
       }
     }));
     stops.push(onRecord(record => {
-      if (`${record.server}/${record.login}` === key) events.hear(record);
+      if (`${record.server}/${record.login}` === key) records.hear(record);
     }));
     const ageing = setInterval(draw, 1_000);
     stops.push(() => clearInterval(ageing));
