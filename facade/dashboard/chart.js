@@ -103,7 +103,8 @@ export function makeChart(row, latest, records, openVerdict) {
     const courses = guards.map(guard => courseOf(guard, snap, old, times, highs));
     const spoken = now.guard?.floor != null ? now.guard : guards[0];
     const at = guards.findIndex(guard => guard.name === spoken?.name);
-    const end = times[times.length - 1] ?? 1;
+    const end = Math.max(times[times.length - 1] ?? 1, (records.newestFirst()[0]?.time_msc ?? 0)
+      / 1e3);
     bounds = [Math.max(times[0] ?? 0, end - Number(RANGES[chosen][2])), end];
     marks = marksOf(old, bounds[0] * 1e3, bounds[1] * 1e3);
     const symbol = snap.positions.length ? bySymbol(snap)[0].symbol : "";

@@ -44,7 +44,10 @@ export function eventWords(one, currency) {
         + `actual ${one.actual ?? "nothing"}`;
     case "intent_registered":
       return `${one.symbol} ${one.side} ${volume(one.volume_lots)} is meant, by ${one.by}`;
-    case "link_changed": return `link ${one.state}: ${one.cause}`;
+    case "link_changed": return `link ${one.state}${one.cause ? `: ${one.cause}` : ""}`;
+    case "account_opened":
+      return `watched from here: balance ${cash(one.balance)}, equity ${cash(one.equity)} `
+        + one.currency;
     default:
       return Object.entries(one).filter(([name, value]) => !QUIET.has(name) && value !== null
         && typeof value !== "object").map(([name,

@@ -60,7 +60,7 @@ function show() {
   if (at.kind === "account") {
     view = makeAccount({ server: at.server, login: at.login },
       { act: openAction, verdict: id => go(`/v/${id}`), back });
-  } else if (at.kind === "incident") view = makeIncident(at.id, { back });
+  } else if (at.kind === "incident") view = makeIncident(at.id, { back, open: key => openKey(key) });
   else if (at.kind === "approvals") view = makeApprovals();
   if (view) main.append(view.box);
   strip.draw(at.kind);

@@ -140,12 +140,11 @@ class FakeApi:
 
     async def _events(self, request: Request) -> Response:
         found = self._found(request)
-        if found is None:
+        is_told = request.path_params["login"] == str(VERDICT["login"])
+        if found is None and not is_told:
             return _problem(404, "not_found", "There is nothing of that name among your accounts.")
         after, limit = (int(request.query_params.get(one, 100)) for one in ("after", "limit"))
-        past = records_of(found)
-        if found.login == VERDICT["login"]:
-            past += after_verdict()
+        past = after_verdict() if found is None else records_of(found)
         later = [one for one in past if one["seq"] > after]
         return _json({"events": later[:limit], "has_more": len(later) > limit})
 
