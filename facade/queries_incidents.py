@@ -21,6 +21,7 @@ from engine.domain.records import (
 )
 from engine.domain.severity import sort_key
 from engine.domain.snapshot import Snapshot
+from engine.domain.units import percent
 from facade.api_structs import Quality
 from facade.api_structs_accounts import oldest_ms, worst_quality
 from facade.api_structs_calls import Limit, Name
@@ -59,7 +60,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """On which it was decided; null for a guard without a floor."""
     floor: float | None
     used_percent: float | None
-    """Of a warning."""
+    """Of its amount, then; null for a guard without a floor."""
     closes: int
     """That this guard asked for after it, up to its next breach."""
     settled: int
@@ -147,8 +148,18 @@ def _incident(one: Snapshot, record: Any, closes: list[str], settled: dict[str, 
         subject=getattr(record, "subject", ""),
         equity=getattr(record, "equity", None),
         floor=getattr(record, "floor", None),
-        used_percent=getattr(record, "used_percent", None),
+        used_percent=_used(record),
         closes=len(closes),
         settled=len(times),
         flat_after_ms=max(times) - record.time_msc if is_flat else None,
     )
+
+
+def _used(record: Any) -> float | None:
+    """A warning says it; of a breach it is worked out from what it was measured on."""
+    told: float | None = getattr(record, "used_percent", None)
+    if told is not None or not hasattr(record, "floor"):
+        return told
+    measured = record.balance if record.measured == "balance" else record.equity
+    amount = record.reference - record.floor
+    return percent(100.0 * (record.reference - measured) / amount) if amount else None

@@ -136,7 +136,8 @@ export function makeChart(row, latest, records, openVerdict) {
     hatch(u, gaps);
     const { snap, guards, times, closes } = shown;
     nameLines(u, [[snap.equity_high_water, "high-water", "--dim"],
-      ...guards.map(guard => [guard.floor, guard.name, "--breach"])]);
+      ...guards.map(guard => [guard.floor, guard.name, "--breach"]),
+      [snap.balance, "balance", "--dim"]], snap.equity);
     drawn = drawMarks(u, marks, at => closes[placeOf(times, at)] ?? null, colour);
   }
 

@@ -98,22 +98,26 @@ function level(u, value, tint, dash) {
 }
 
 /**
- * Names at the right edge of lines; two that are close stand above and below.
+ * Names at the right edge of lines: above, below where that is taken, nowhere where both are.
  * @param {any} u @param {[number | null, string, string][]} names value, words, property
+ * @param {number | null} [last] value of the line they must not cover
  */
-export function nameLines(u, names) {
+export function nameLines(u, names, last = null) {
   const { ctx } = u;
   const scale = devicePixelRatio;
   const right = u.bbox.left + u.bbox.width;
   ctx.save();
   ctx.font = `${11 * scale}px system-ui, sans-serif`;
   ctx.textAlign = "right";
-  const drawn = [];
+  /** @type {[number, number][]} */
+  const taken = last === null ? [] : [[-3, 3].map(by => u.valToPos(last, "y", true) + by * scale)];
+  const isFree = (from, to) => taken.every(([top, end]) => to <= top || from >= end);
   for (const [value, words, tint] of names) {
     if (value === null || value === undefined) continue;
     const line = u.valToPos(value, "y", true);
-    const below = drawn.some(at => Math.abs(at - line) < 15 * scale);
-    const y = line + (below ? 2 : -16) * scale;
+    const y = [line - 16 * scale, line + 2 * scale].find(at => isFree(at, at + 14 * scale));
+    if (y === undefined) continue;
+    taken.push([y, y + 14 * scale]);
     const wide = ctx.measureText(words).width + 8 * scale;
     ctx.globalAlpha = 0.82;
     ctx.fillStyle = colour("--panel");
@@ -122,7 +126,6 @@ export function nameLines(u, names) {
     ctx.fillStyle = colour(tint);
     ctx.textBaseline = "middle";
     ctx.fillText(words, right - 6 * scale, y + 7 * scale);
-    drawn.push(line);
   }
   ctx.restore();
 }

@@ -123,7 +123,7 @@ export function makeDays(row, latest, records) {
       value.plus) : typeof value.percent === "number" ? percent(value.percent) : value.text);
     figures.append(table("Closed positions", ["Figure", "Value#", "How it is computed"],
       found.map(([what, value, how]) => [what, shown(value), el("span", { class: "dim how" },
-        how)]), ""));
+        how)]), "", false));
     if (!records.isWhole()) figures.append(el("p", { class: "foot" }, "Older records than the "
       + `${records.newestFirst().length} looked through are not in these figures.`));
   }

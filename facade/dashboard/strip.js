@@ -21,6 +21,8 @@ export function makeStrip(filterBox, hooks) {
     title: "Pause or go on with updates (.)" }, words);
   const clock = el("span", { class: "who zone" });
   const nav = el("nav", { "aria-label": "Views" }, link("/", "Accounts", "list"),
+    link("/?view=incidents", "Incidents", "incidents"),
+    link("/?view=discrepancies", "Discrepancies", "discrepancies"),
     mayAct() ? link("/?view=approvals", "Approvals", "approvals") : null);
   const mark = link("/", "", "");
   mark.className = "mark";

@@ -20,7 +20,14 @@ from starlette.routing import Route
 from engine.domain.snapshot import Snapshot
 from facade.pages import Pages
 from tests.browser.desk_world import close, shown
-from tests.browser.fake_history import VERDICT, after_verdict, buckets_of, records_of
+from tests.browser.fake_history import (
+    VERDICT,
+    after_verdict,
+    buckets_of,
+    discrepancies_of,
+    incidents_of,
+    records_of,
+)
 
 TOKEN = "ey.token.of.kim"
 CSRF = "csrf-of-kim"
@@ -90,9 +97,13 @@ class FakeApi:
             ("GET", f"{ONE}/events", self._events),
             ("GET", f"{ONE}/equity", self._equity),
             ("POST", f"{ONE}/{{what}}", self._command),
+            ("PUT", f"{ONE}/{{what}}", self._command),
+            ("POST", f"{API}/reconciliation/{{what}}", self._command),
             ("POST", f"{API}/{{what:str}}", self._command),
             ("GET", f"{API}/approvals", self._approvals),
             ("GET", f"{API}/verdicts/{{id}}", self._verdict),
+            ("GET", f"{API}/incidents", self._incidents),
+            ("GET", f"{API}/reconciliation/logs", self._logs),
             ("GET", f"{API}/stream", self._stream),
             ("GET", "/readyz", self._ready),
         ]
@@ -163,7 +174,9 @@ class FakeApi:
         if what == "release":
             return _json({"approval_id": "apr_1", "status": "waiting"}, 202)
         if what == "flatten" and found is not None:
-            closes = tuple(close(one.position_id, one.symbol) for one in found.positions)
+            chosen = body.get("position_id")
+            closes = tuple(close(one.position_id, one.symbol) for one in found.positions
+                           if chosen in (None, one.position_id))  # fmt: skip
             if found.live is not None:
                 self.put(replace(found, live=replace(found.live, closes=closes)))
         if what == "halt" and found is not None:
@@ -177,6 +190,14 @@ class FakeApi:
         if request.path_params["id"] != "vrd_7Q":
             return _problem(404, "not_found", "There is nothing of that name among your accounts.")
         return _json(VERDICT)
+
+    async def _incidents(self, request: Request) -> Response:
+        found = incidents_of(self.accounts.values(), request.query_params.get("kind", ""))
+        return _json({"incidents": found, "is_complete": True, "accounts": len(self.accounts)})
+
+    async def _logs(self, request: Request) -> Response:
+        return _json({"open": [], "log": discrepancies_of(self.accounts.values()),
+                      "is_complete": True})  # fmt: skip
 
     async def _ready(self, request: Request) -> Response:
         return _json({"status": "ready", "reasons": []})

@@ -1,6 +1,8 @@
 """What the dashboard's tests are told of the past: equity in buckets, records, a verdict."""
 
 import math
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from engine.domain.snapshot import Snapshot
@@ -122,3 +124,40 @@ def after_verdict() -> list[dict[str, Any]]:
         {"seq": 12 + place, "time_msc": AT_MSC + record["after"], **record, **at}
         for place, record in enumerate(made, 1)
     ]
+
+
+def incidents_of(accounts: Iterable[Snapshot], kind: str) -> list[dict[str, Any]]:
+    """As `/incidents` lists them, the newest first."""
+    found = []
+    for one in accounts:
+        for record in records_of(one):
+            if "verdict_id" not in record or not record["type"].endswith(kind):
+                continue
+            is_breach = record["type"] == "guard_breach"
+            if not is_breach and not one.guards[0].warned:
+                continue
+            flat_ms = 412 if is_breach and not one.positions else None
+            found.append(
+                {"verdict_id": record["verdict_id"], "type": record["type"], "seq": record["seq"],
+                 "time": datetime.fromtimestamp(record["time_msc"] / 1000, UTC).isoformat(),
+                 "server": one.server, "login": one.login, "currency": one.currency,
+                 "guard": record["guard"], "subject": "", "equity": record["equity"],
+                 "floor": record["floor"], "used_percent": record.get("used_percent"),
+                 "closes": 3 if is_breach else 0,
+                 "settled": 3 if flat_ms else 1 if is_breach else 0, "flat_after_ms": flat_ms}
+            )  # fmt: skip
+    return sorted(found, key=lambda each: str(each["time"]), reverse=True)
+
+
+def discrepancies_of(accounts: Iterable[Snapshot]) -> list[dict[str, Any]]:
+    """Records of what differs, and of what differed once."""
+    now = now_msc()
+    return [
+        {"type": "discrepancy", "seq": 9, "time_msc": now - age, "login": one.login,
+         "server": one.server, "kind": row.kind, "state": state, "position_id": row.position_id,
+         "intent_id": None, "subject": row.subject, "expected": row.expected,
+         "actual": row.actual}
+        for one in accounts if one.live is not None
+        for row in one.live.discrepancies
+        for age, state in ((90_000, "confirmed"), (95_000, "suspected"), (4_000_000, "resolved"))
+    ]  # fmt: skip

@@ -20,6 +20,7 @@ async def test_a_warning_and_a_breach_are_listed_the_newest_first(house: ApiHous
     assert [one["type"] for one in found["incidents"]] == ["guard_breach", "guard_warning"]
     breach, warning = found["incidents"]
     assert (breach["guard"], breach["equity"], breach["floor"]) == ("floor", 8990.0, 9000.0)
+    assert breach["used_percent"] == 101.0
     assert breach["closes"] == 1
     assert (breach["settled"], breach["flat_after_ms"]) == (0, None)
     assert (warning["closes"], warning["used_percent"]) == (0, 80.0)
