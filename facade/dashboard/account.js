@@ -15,8 +15,8 @@ import { money, percent } from "./words.js";
 
 /**
  * @param {{ server: string, login: string }} account
- * @param {{ act: (what: string, row: any, position?: number) => void, verdict: (id: string) => void,
- *   back: () => void }} hooks
+ * @param {{ act: (what: string, row: any, position?: number) => void,
+ *   verdict: (id: string) => void, back: () => void }} hooks
  */
 export function makeAccount(account, hooks) {
   const key = `${account.server}/${account.login}`;

@@ -11,6 +11,8 @@ import { clock, money, percent, priceDigits } from "./words.js";
 
 const RANGES = [["15 min", "10s", 900], ["1 h", "10s", 3_600], ["Day", "1m", 28_800],
   ["Week", "15m", 259_200], ["All", "1h", 1_209_600]];
+const FINER = ["1s", "10s", "1m", "15m", "1h"];
+const ENOUGH = 20;
 const QUIET_S = 90;
 const PRICES_KEPT = 4_000;
 let charts = 0;
@@ -23,7 +25,7 @@ let charts = 0;
 export function makeChart(row, latest, records, openVerdict) {
   /** @type {any[]} */
   let plots = [], buckets = [], marks = [], drawn = [], gaps = [];
-  let chosen = 1, shape = "", bounds = [0, 1];
+  let chosen = 1, bucketS = 10, shape = "", bounds = [0, 1];
   /** @type {any} */
   let shown = null;
   /** @type {Map<string, [number, number][]>} as heard since the page was opened */
@@ -52,15 +54,25 @@ export function makeChart(row, latest, records, openVerdict) {
     const from = Date.now() - Number(span) * 1_000;
     records.back(from);
     try {
-      const answer = await ask(`${accountPath(row.snap)}/equity?bucket=${bucket}&from_msc=${from}`);
+      const found = await finest(String(bucket), from);
       if (mine !== chosen) return; // another range was chosen meanwhile
-      buckets = answer.buckets;
-      put(note, "");
+      buckets = found.buckets;
+      bucketS = found.bucket_s;
+      if (!buckets.length || /cannot be read/.test(note.textContent ?? "")) put(note, "");
     } catch (error) {
       buckets = [];
       put(note, `The history cannot be read: ${/** @type {any} */ (error).message}`);
     }
     draw();
+  }
+
+  /** Buckets of this length; finer ones where an engine is so young that these are a handful. */
+  async function finest(bucket, from) {
+    const path = `${accountPath(row.snap)}/equity?from_msc=${from}&bucket=`;
+    for (let at = FINER.indexOf(bucket); ; at -= 1) {
+      const found = await ask(path + FINER[at]);
+      if (at === 0 || found.buckets.length >= ENOUGH) return found;
+    }
   }
 
   /** Buckets and the moment now, with empty rows where nobody valued it. */
@@ -76,7 +88,7 @@ export function makeChart(row, latest, records, openVerdict) {
     for (const one of found) {
       const at = one.start_msc / 1e3, before = each[each.length - 1];
       if (before && at <= before.at) continue;
-      const quietS = Math.max(QUIET_S, 2.5 * Number.parseFloat(bucketS()));
+      const quietS = Math.max(QUIET_S, 2.5 * bucketS);
       if (before && at - before.at > quietS) {
         gaps.push([before.at, at]);
         each.push({ at: before.at + 1e-3, high: null, low: null, close: null,
@@ -85,10 +97,6 @@ export function makeChart(row, latest, records, openVerdict) {
       each.push({ ...one, at });
     }
     return each;
-  }
-
-  function bucketS() {
-    return { "10s": "10", "1m": "60", "15m": "900", "1h": "3600" }[String(RANGES[chosen][1])];
   }
 
   /** Everything that is drawn, worked out anew. */

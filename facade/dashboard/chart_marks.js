@@ -18,6 +18,7 @@ const KINDS = {
     d: "M8 2.2A5.8 5.8 0 0 1 13.8 8M8 13.8A5.8 5.8 0 0 1 2.2 8" },
   reset: { words: "reset", tint: "--dim", stroke: 1.4, d: "M8 0V16", line: true },
 };
+const ORDER = Object.keys(KINDS);
 const TYPES = { guard_breach: "breach", rule_breach: "breach", guard_warning: "warning",
   rule_warning: "warning", position_closed: "close", balance_changed: "money",
   day_reset: "reset" };
@@ -73,9 +74,10 @@ export function drawMarks(u, marks, valueAt, colour) {
   const taken = new Set();
   const drawn = [];
   ctx.save();
-  for (const pass of [true, false]) for (const mark of marks) {
+  // Lines first, what matters most last: nothing lies over a breach.
+  const sorted = [...marks].sort((a, b) => ORDER.indexOf(b.kind) - ORDER.indexOf(a.kind));
+  for (const mark of sorted) {
     const kind = KINDS[mark.kind];
-    if (Boolean(kind.line) !== pass) continue;
     const x = u.valToPos(mark.at, "x", true);
     if (x < left - 1 || x > left + width + 1) continue;
     drawn.push({ x, mark });
@@ -93,7 +95,7 @@ export function drawMarks(u, marks, valueAt, colour) {
       ctx.setLineDash([]);
       continue;
     }
-    const value = valueAt(mark.at);
+    const value = mark.record.equity ?? valueAt(mark.at);
     const isAbove = mark.kind === "money" || mark.kind === "halt" || value === null;
     const y = mark.kind === "lost" ? top + height - size * 0.8 : isAbove ? top + size * 0.8
       : Math.max(top + size / 2, Math.min(top + height - size / 2, u.valToPos(value, "y", true)));

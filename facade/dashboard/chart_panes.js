@@ -1,4 +1,4 @@
-// The panes of the chart: options for uPlot, and what is drawn over its lines. Nothing is asked here.
+// The panes of the chart: options for uPlot, and what is drawn over its lines.
 
 import { number, percent, price } from "./words.js";
 

@@ -2,7 +2,7 @@
 // ones.
 
 import { ask, wordsOf } from "./api.js";
-import { el, fill, glyph } from "./dom.js";
+import { el, fill, stateBadge } from "./dom.js";
 import { link } from "./incidents.js";
 import { onRows, rows } from "./store.js";
 import { table } from "./tables.js";
@@ -11,6 +11,7 @@ import { clock, counted, NONE, number, plainWords } from "./words.js";
 const SHOWN = 500;
 const EACH_MS = 15_000;
 const DRAW_MS = 1_000;
+const TONES = { confirmed: "warning", resolved: "known" };
 
 /** @param {{ open: (key: string) => void }} hooks */
 export function makeDiscrepancies(hooks) {
@@ -21,17 +22,17 @@ export function makeDiscrepancies(hooks) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let soon;
   const account = key => link(`/a/${key}`, key, () => hooks.open(key));
-  const kind = one => el("span", { class: "state s-warning" }, glyph("warning"),
-    el("span", null, plainWords(one.kind)));
+  const state = one => (TONES[one.state]
+    ? stateBadge(TONES[one.state], plainWords(one.state)) : plainWords(one.state));
 
   function drawOpen() {
     soon = undefined;
     const found = [...rows.values()].flatMap(row => (row.snap.live?.discrepancies ?? [])
       .map(one => [row.key, one])).sort((a, b) => b[1].first_seen_msc - a[1].first_seen_msc);
-    const lines = found.slice(0, SHOWN).map(([key, one]) => [account(key), kind(one),
+    const lines = found.slice(0, SHOWN).map(([key, one]) => [account(key), plainWords(one.kind),
       one.subject || String(one.position_id ?? ""), one.expected ?? NONE, one.actual ?? NONE,
       clock(one.first_seen_msc, { ms: false }), clock(one.last_seen_msc, { ms: false }),
-      String(one.count), plainWords(one.state), plainWords(one.policy)]);
+      String(one.count), state(one), plainWords(one.policy)]);
     if (open.contains(document.activeElement) && document.activeElement?.matches("a")) return;
     const left = open.querySelector(".scroll")?.scrollLeft ?? 0;
     fill(open, table("Open", ["Account", "Kind", "Of", "Expected", "Actual", "First seen#",
@@ -48,8 +49,8 @@ export function makeDiscrepancies(hooks) {
       const page = await ask("/reconciliation/logs?limit=200");
       if (isStopped || log.contains(document.activeElement)) return;
       fill(log, table("Log", ["At", "Account", "Kind", "Of", "State", "Expected", "Actual"],
-        page.log.map(one => [clock(one.time_msc), account(`${one.server}/${one.login}`), kind(one),
-          one.subject || String(one.position_id ?? ""), plainWords(one.state), one.expected ?? NONE,
+        page.log.map(one => [clock(one.time_msc), account(`${one.server}/${one.login}`), plainWords(one.kind),
+          one.subject || String(one.position_id ?? ""), state(one), one.expected ?? NONE,
           one.actual ?? NONE]), "Nothing differed in the records looked through."),
       page.is_complete ? null : el("p", { class: "foot" },
         "Older records, or other accounts, were not looked through."));

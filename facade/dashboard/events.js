@@ -2,7 +2,7 @@
 
 import { el, fill } from "./dom.js";
 import { toast } from "./speech.js";
-import { clock, money, percent, plainWords, volume } from "./words.js";
+import { clock, money, percent, plainWords, reasonWords, volume } from "./words.js";
 
 const PAGE = 100;
 const QUIET = new Set(["seq", "time_msc", "time", "login", "server", "type", "tick"]);
@@ -22,17 +22,17 @@ export function eventWords(one, currency) {
       return `${one.guard}: ${percent(one.used_percent)} used, floor ${cash(one.floor)}`;
     case "position_closed":
       return `${one.symbol} ${one.side} ${volume(one.volume_lots)} closed at ${one.close_price}, `
-        + `${money(one.profit, currency, true)} (${plainWords(one.reason)})`;
+        + `${money(one.profit, currency, true)} (${reasonWords(one.reason)})`;
     case "position_opened":
       return `${one.symbol} ${one.side} ${volume(one.volume_lots)} opened at ${one.open_price}`;
     case "close_intended":
-      return `to close ${one.position_id}: ${plainWords(one.reason)}${broken(one.sacrificed)}`;
+      return `to close ${one.position_id}: ${reasonWords(one.reason)}${broken(one.sacrificed)}`;
     case "close_waits":
-      return `close of ${one.position_id} (${plainWords(one.reason)}) waits for `
+      return `close of ${one.position_id} (${reasonWords(one.reason)}) waits for `
         + `${one.yields_to.map(plainWords).join(", ")}`
         + (one.until_msc === null ? ", nobody knows how long" : `, until ${clock(one.until_msc)}`);
     case "close_settled":
-      return `${one.position_id} ${plainWords(one.kind)} settled in ${one.took_ms} ms`;
+      return `close of ${one.position_id} settled in ${one.took_ms} ms (${plainWords(one.kind)})`;
     case "day_reset":
       return `${one.guard} reset: reference ${cash(one.reference)}, floor ${cash(one.floor)}`;
     case "balance_changed":

@@ -1,4 +1,4 @@
-// A verdict: what happened, on which numbers, by which rule, what came of it; to print and hand over.
+// A verdict: what happened, on which numbers, by which rule, and what came of it; to hand over.
 
 import { accountPath, ask, Problem, wordsOf } from "./api.js";
 import { notFound } from "./account.js";
@@ -48,7 +48,8 @@ export function makeIncident(id, hooks) {
     const { record } = verdict;
     const currency = verdict.currency ?? "";
     const came = cameOf(record, later);
-    const text = `${story(record, currency, isNamed)} ${outcome(record, came, currency)}`.trim();
+    const text = `${story(record, currency, isNamed)} ${outcome(record, came, currency,
+      noticeS())}`.trim();
     const flat = flatness(record, came);
     chart?.stop();
     chart = incidentChart(record, currency, flat?.isFlat ? flat.at : null);
@@ -84,7 +85,7 @@ export function makeIncident(id, hooks) {
     const { record } = verdict;
     const name = number_ => (isNamed ? String(number_) : "·");
     const cash = value => money(value, currency);
-    const steps = timeline(record, came, currency).map(step => [seconds(step.after),
+    const steps = timeline(record, came, currency, noticeS()).map(step => [seconds(step.after),
       isNamed ? step.what : hidden(step.what, came), clock(step.at).split(" ").pop(),
       step.seq === null ? "" : `#${step.seq}`]);
     const positions = (verdict.positions ?? []).map(one => {
@@ -93,7 +94,7 @@ export function makeIncident(id, hooks) {
         price(one.open_price), quote ? price(one.side === "buy" ? quote.bid : quote.ask) : "—",
         quote ? age(quote.age_ms) : "—", price(one.stop_loss ?? null)];
     });
-    const rule = (verdict.rules ?? []).find(one => one.name === record.guard);
+    const rule = ruleOf();
     const quotes = Object.entries(verdict.quotes ?? {}).map(([symbol, quote]) =>
       [symbol, price(quote.bid), price(quote.ask), age(quote.age_ms)]);
     return [table("Timeline", ["After#", "What", "At#", "Event#"], steps, "", false),
@@ -108,6 +109,14 @@ export function makeIncident(id, hooks) {
         ["Floor", cash(record.floor ?? null)]], "", false),
       table("Rule", ["What", "Value"], Object.entries(rule ?? {}).map(([what, value]) =>
         ruleLine(what, value, currency)), "The rule is in the journal only.", false), evidence()];
+  }
+
+  function ruleOf() {
+    return (verdict.rules ?? []).find(one => one.name === verdict.record.guard);
+  }
+
+  function noticeS() {
+    return ruleOf()?.notice_s ?? 0;
   }
 
   /** Each fill against the quote that decided. */
@@ -139,7 +148,8 @@ export function makeIncident(id, hooks) {
       row("State after it, digest", code(verdict.digest)),
       row("Stepped again from the journal just now", verdict.agrees === false
         ? el("b", { class: "wrong" }, "The stored digest does not agree.")
-        : verdict.agrees ? "the same digest" : "its inputs are not in the journal any more")], "", false),
+        : verdict.agrees ? "the same digest" : "its inputs are not in the journal any more")],
+    "", false),
     el("p", { class: "foot" }, "To check it without this page: ",
       el("code", null, `tidegate journal replay FILE --verdict ${id}`), " makes the same digest; ",
       el("code", null, "tidegate journal verify FILE"), " says whether any row was changed. What a "
@@ -150,7 +160,8 @@ export function makeIncident(id, hooks) {
   const forget = onRecord(one => {
     const record = verdict?.record;
     if (!record || one.server !== record.server || one.login !== record.login) return;
-    if (one.seq <= (later[later.length - 1]?.seq ?? record.seq) || later.length >= FOLLOWING) return;
+    const last = later[later.length - 1]?.seq ?? record.seq;
+    if (one.seq <= last || later.length >= FOLLOWING) return;
     later = [...later, one];
     if (cameOf(record, later).includes(one)) build();
   });

@@ -1,4 +1,4 @@
-// An incident in words and figures, from the verdict and the records that followed. Nothing is asked.
+// An incident in words and figures, from the verdict and the records that followed.
 
 import { digitsOf, clock, money, number, plainWords, price, volume } from "./words.js";
 
@@ -57,8 +57,11 @@ export function flatness(record, came) {
     after: last - record.time_msc };
 }
 
-/** What became of it, in a sentence. @param {any} record @param {any[]} came @param {string} currency */
-export function outcome(record, came, currency) {
+/**
+ * What became of it, in a sentence.
+ * @param {any} record @param {any[]} came @param {string} currency @param {number} noticeS
+ */
+export function outcome(record, came, currency, noticeS) {
   const fills = came.filter(one => one.type === "position_closed");
   const lots = fills.reduce((sum, one) => sum + one.volume_lots, 0);
   const gained = fills.reduce((sum, one) => sum + one.profit, 0);
@@ -68,7 +71,8 @@ export function outcome(record, came, currency) {
     parts.push(`${volume(lots)} lots were closed, realised ${money(gained, currency, true)} `
       + currency);
   }
-  if (flat?.isFlat) parts.push(`flat after ${seconds(flat.after)}`);
+  const notice = noticeS ? `, ${noticeS} s of which were the notice` : "";
+  if (flat?.isFlat) parts.push(`flat after ${seconds(flat.after)}${notice}`);
   else if (flat) parts.push(`${flat.settled} of ${flat.asked} closes are settled`);
   if (came.some(one => one.type === "account_halted")) parts.push("no new risk from then on");
   const text = parts.join("; ");
@@ -82,16 +86,17 @@ export function seconds(ms) {
 
 /**
  * The timeline, first the tick and the decision.
- * @param {any} record @param {any[]} came @param {string} currency
+ * @param {any} record @param {any[]} came @param {string} currency @param {number} noticeS
  * @returns {Step[]}
  */
-export function timeline(record, came, currency) {
+export function timeline(record, came, currency, noticeS) {
   const at = record.time_msc;
   const tick = record.tick ? [{ at, after: 0, seq: null,
     what: `tick ${number(record.tick.index, 0)} of ${record.tick.symbol}, `
       + `${price(record.tick.bid)} / ${price(record.tick.ask)}` }] : [];
   const steps = [...tick, { at, after: 0, seq: record.seq,
-    what: `decided: ${plainWords(record.type)} of ${record.guard}` }];
+    what: `decided: ${plainWords(record.type)} of ${record.guard}` + (noticeS
+      && record.type.endsWith("breach") ? `; a notice of ${noticeS} s runs` : "") }];
   for (const one of came) {
     steps.push({ at: one.time_msc, after: one.time_msc - at, seq: one.seq,
       what: stepWords(one, currency) });
@@ -165,7 +170,10 @@ export function ruleLine(name, value, currency) {
   if (Array.isArray(value)) {
     return [plainWords(name), value.map(one => ruleLine("", one, currency)[1]).join(", ") || "—"];
   }
-  if (typeof value !== "object") return [plainWords(name), plainWords(String(value))];
+  if (typeof value === "boolean") return [plainWords(name), value ? "yes" : "no"];
+  if (typeof value !== "object") {
+    return [plainWords(name), name === "name" ? String(value) : plainWords(String(value))];
+  }
   const parts = Object.entries(value).filter(([key]) => key !== "type").map(([key, one]) => {
     const [what, said] = ruleLine(key, one, currency);
     return key === "amount_minor" ? said : `${what} ${said}`;

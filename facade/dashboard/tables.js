@@ -3,7 +3,7 @@
 import { el, glyph, meter } from "./dom.js";
 import { bySymbol, slopeOf } from "./history.js";
 import { age, clock, clockTip, countdown, money, NONE, number, percent, plainWords, price,
-  priceDigits, volume } from "./words.js";
+  priceDigits, reasonWords, volume } from "./words.js";
 
 /**
  * @param {string} title
@@ -161,7 +161,7 @@ export function closesTable(snap, now) {
     `${one.symbol} ${one.position_id}`, plainWords(one.kind), plainWords(one.state),
     volume(one.volume_lots), volume(one.target_volume_lots), String(one.attempts),
     one.answer ?? NONE, el("span", { class: "strong" }, age(now - one.decided_at_msc)),
-    plainWords(one.reason)]);
+    reasonWords(one.reason)]);
   return table("Closes in flight", ["Intent", "Position", "Kind", "State", "Lots left#", "Target#",
     "Tries#",
     "Answer", "Not flat for#", "Why"], lines, "None.");

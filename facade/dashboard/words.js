@@ -116,6 +116,11 @@ export function plainWords(text) {
   return text.replaceAll("_", " ");
 }
 
+/** Why something was closed; a guard keeps the name its rule set gives it. @param {string} text */
+export function reasonWords(text) {
+  return text.startsWith("guard:") ? `guard ${text.slice(6)}` : plainWords(text);
+}
+
 /** @param {number} count @param {string} one @param {string} [many] */
 export function counted(count, one, many) {
   return `${number(count, 0)} ${count === 1 ? one : (many ?? `${one}s`)}`;
