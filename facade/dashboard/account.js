@@ -11,7 +11,7 @@ import { sentence, stateWords } from "./states.js";
 import { onRecord, onRows, rows, take } from "./store.js";
 import { closesTable, discrepanciesTable, guardsTable, linkFacts, ordersTable,
   positionsTable } from "./tables.js";
-import { money, percent } from "./words.js";
+import { money, NONE, percent } from "./words.js";
 
 /**
  * @param {{ server: string, login: string }} account
@@ -108,7 +108,8 @@ export function makeAccount(account, hooks) {
       ["High-water", cash(snap.equity_high_water)], ["Drawdown", percent(snap.drawdown_percent),
         unsure],
       ["Margin level", percent(snap.margin_level), unsure], ["Rule set", snap.ruleset || "—"]]
-      .map(([name, value, cls]) => el("div", { class: cls ?? "" }, el("dt", null, name),
+      .map(([name, value, cls]) => el("div", { class: value === NONE ? (cls ?? "").replace("unsure",
+        "") : cls ?? "" }, el("dt", null, name),
         el("dd", null, value, name === "Equity" ? el("small", null, ` ${snap.currency}`) : null))));
     for (const button of head.querySelectorAll("button[data-act]")) {
       const isObserve = snap.mode === "observe";

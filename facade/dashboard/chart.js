@@ -145,7 +145,7 @@ export function makeChart(row, latest, records, openVerdict) {
     const { snap, guards, times, closes } = shown;
     nameLines(u, [[snap.equity_high_water, "high-water", "--dim"],
       ...guards.map(guard => [guard.floor, guard.name, "--breach"]),
-      [snap.balance, "balance", "--dim"]], snap.equity);
+      [snap.balance, "balance", "--dim"]], closes[closes.length - 1] ?? null);
     drawn = drawMarks(u, marks, at => closes[placeOf(times, at)] ?? null, colour);
   }
 

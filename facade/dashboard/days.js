@@ -96,19 +96,21 @@ export function makeDays(row, latest, records) {
         el("span", { class: "dim" }, money(day.worst, currency, true))]);
   }
 
-  function marks(day) {
-    return [day.breaches ? el("span", { class: "state s-breached" }, glyph("breached"),
-      el("span", null, counted(day.breaches, "breach", "breaches"))) : null,
-    day.warnings && !day.breaches ? el("span", { class: "state s-warning" }, glyph("warning"),
-      el("span", null, counted(day.warnings, "warning"))) : null];
+  /** @param {any} day @param {boolean} [isShort] the number alone is seen, the word is heard */
+  function marks(day, isShort = false) {
+    const said = (tone_, count, one, many) => el("span", { class: `state s-${tone_}` },
+      glyph(tone_), isShort ? el("span", null, String(count), el("span", { class: "hidden" },
+        ` ${count === 1 ? one : many}`)) : el("span", null, counted(count, one, many)));
+    if (day.breaches) return said("breached", day.breaches, "breach", "breaches");
+    return day.warnings ? said("warning", day.warnings, "warning", "warnings") : null;
   }
 
   function asList(days) {
-    return table("Valued days", ["Day", "Result#", "Lowest#", "Closed#", ""],
+    return table("Valued days", ["Day", "Result#", "Lowest#", "Guards"],
       days.filter(day => day.result !== null || day.breaches).reverse().map(day =>
         [new Date(day.at).toISOString().slice(5, 10), el("b", { "data-gain": tone(day.result) },
-          money(day.result, currency, true)), money(day.worst, currency, true), String(day.closed),
-        el("span", null, marks(day))]), "None.");
+          money(day.result, currency, true)), money(day.worst, currency, true),
+        el("span", null, marks(day, true))]), "None.");
   }
 
   function drawFigures() {

@@ -49,9 +49,10 @@ export function makeDiscrepancies(hooks) {
       const page = await ask("/reconciliation/logs?limit=200");
       if (isStopped || log.contains(document.activeElement)) return;
       fill(log, table("Log", ["At", "Account", "Kind", "Of", "State", "Expected", "Actual"],
-        page.log.map(one => [clock(one.time_msc), account(`${one.server}/${one.login}`), plainWords(one.kind),
-          one.subject || String(one.position_id ?? ""), state(one), one.expected ?? NONE,
-          one.actual ?? NONE]), "Nothing differed in the records looked through."),
+        page.log.map(one => [clock(one.time_msc), account(`${one.server}/${one.login}`),
+          plainWords(one.kind), one.subject || String(one.position_id ?? ""), state(one),
+          one.expected ?? NONE, one.actual ?? NONE]),
+        "Nothing differed in the records looked through."),
       page.is_complete ? null : el("p", { class: "foot" },
         "Older records, or other accounts, were not looked through."));
     } catch (error) {

@@ -3,7 +3,7 @@
 import { ask, wordsOf } from "./api.js";
 import { el, fill, stateBadge } from "./dom.js";
 import { seconds } from "./incident_story.js";
-import { onRecord, rows } from "./store.js";
+import { onRecord, onRows, rows } from "./store.js";
 import { table } from "./tables.js";
 import { clock, clockTip, counted, money, number, percent } from "./words.js";
 
@@ -15,6 +15,8 @@ const KINDS = [["", "All"], ["breach", "Breaches"], ["warning", "Warnings"]];
 /** @param {{ open: (key: string) => void, verdict: (id: string) => void }} hooks */
 export function makeIncidents(hooks) {
   let kind = "", isStopped = false, wanted = 0;
+  /** @type {any} the page as last answered */
+  let last = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let soon;
   const bar = el("div", { class: "ranges", role: "group", "aria-label": "Kind of incident" });
@@ -34,7 +36,9 @@ export function makeIncidents(hooks) {
     const mine = wanted += 1;
     try {
       const page = await ask(`/incidents?limit=${LIMIT}${kind && `&kind=${kind}`}`);
-      if (!isStopped && mine === wanted) draw(page);
+      if (isStopped || mine !== wanted) return;
+      last = page;
+      draw(page);
     } catch (error) {
       if (!isStopped && !list.querySelector("table")) {
         fill(list, el("p", { class: "quiet" }, wordsOf(error)));
@@ -86,11 +90,14 @@ export function makeIncidents(hooks) {
       load();
     }, SOON_MS);
   });
+  // Silence is proved by ticks that go on being counted.
+  const forgetRows = onRows(() => last && !last.incidents.length && draw(last));
   load();
   const reloading = setInterval(load, EACH_MS);
   return { box, stop() {
     isStopped = true;
     forget();
+    forgetRows();
     clearTimeout(soon);
     clearInterval(reloading);
   } };

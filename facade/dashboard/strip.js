@@ -32,7 +32,8 @@ export function makeStrip(filterBox, hooks) {
     el("span", { class: "who" }, el("b", null, me()?.subject ?? ""), ` ${me()?.role ?? ""}`),
     el("button", { class: "plain", "aria-label": "Keys and settings", onclick: hooks.help }, "?"),
     el("button", { class: "plain out", onclick: hooks.signOut }, "Sign out"),
-    mayAct() ? el("button", { class: "danger", onclick: hooks.stop }, "Stop everything…") : null);
+    mayAct() ? el("button", { class: "danger", onclick: hooks.stop }, el("span", null, "Stop",
+      el("span", { class: "rest" }, " everything"), "…")) : null);
   return {
     /** @param {string} kind of the view */
     draw(kind) {

@@ -17,7 +17,9 @@ GAP = range(200, 216)
 def buckets_of(one: Snapshot | None, bucket: str, from_msc: int, to_msc: int) -> Any:
     """As `/equity` answers: waves that end where the account is now."""
     each_s = SECONDS[bucket]
-    level = 100_000.0 if one is None or one.equity is None else one.equity
+    if one is None:
+        return {"buckets": _seconds_around(from_msc, to_msc), "bucket": "1s", "bucket_s": 1}
+    level = 100_000.0 if one.equity is None else one.equity
     end = now_msc() // (each_s * 1000) * each_s * 1000
     count = KEPT[bucket]
     found = []
@@ -25,13 +27,34 @@ def buckets_of(one: Snapshot | None, bucket: str, from_msc: int, to_msc: int) ->
         start = end - (count - 1 - n) * each_s * 1000
         if not from_msc - each_s * 1000 < start < to_msc or (each_s < 900 and n in GAP):
             continue
-        left = (count - 1 - n) / count
-        wave = left * (3_400 + 700 * math.sin(n / 17) + 380 * math.sin(n / 5.3))
-        spread = 2_400 if each_s == 86_400 else 90
-        found.append({"start_msc": start, "open": level + wave, "high": level + wave + spread / 3,
-                      "low": level + wave - spread / 2, "close": level + wave,
+        last = level + _wave(n, count)
+        spread = 90.0
+        if each_s == 86_400:
+            last, spread = last + 420 * math.sin(n * 1.7), 300 + 260 * math.sin(n * 2.9)
+        found.append({"start_msc": start, "open": last, "high": last + spread / 3,
+                      "low": last - spread / 2, "close": last,
                       "balance_close": 100_000.0})  # fmt: skip
     return {"buckets": found, "bucket": bucket, "bucket_s": each_s}
+
+
+def _wave(n: int, count: int) -> float:
+    """How far above its last value the equity was."""
+    return (count - 1 - n) / count * (3_400 + 700 * math.sin(n / 17) + 380 * math.sin(n / 5.3))
+
+
+def _seconds_around(from_msc: int, to_msc: int) -> list[dict[str, Any]]:
+    """The equity of the verdict's account: it falls to the breach, and is flat soon after."""
+    found = []
+    for start in range(from_msc // 1000 * 1000, min(to_msc, now_msc()), 1000):
+        left_s = (AT_MSC - start) / 1000
+        level = 97_058.3
+        if left_s > 0:
+            level = 97_093.3 + 24 * left_s + 160 * math.sin(left_s / 3.1) * min(1, left_s / 9)
+        spread = 70 if left_s > -1 else 0
+        found.append({"start_msc": start, "open": level, "high": level + spread,
+                      "low": min(level, level - spread / 3), "close": level,
+                      "balance_close": 100_000.0 if left_s > 0 else 97_058.3})  # fmt: skip
+    return found
 
 
 def records_of(one: Snapshot) -> list[dict[str, Any]]:
@@ -58,13 +81,18 @@ def records_of(one: Snapshot) -> list[dict[str, Any]]:
         {"type": "position_closed", "time_msc": now - 700_000, "position_id": 491,
          "symbol": "GBPUSD", "side": "sell", "volume_lots": 0.4, "open_price": 1.26,
          "close_price": 1.2649, "profit": -196.0, "reason": "stop_loss"},
-        {"type": "guard_warning", "time_msc": now - 261_000, "verdict_id": "vrd_6K",
-         "guard": "daily_loss", "kind": "equity_limit", "equity": 96_110.0, "balance": 100_000.0,
-         "floor": 95_000.0, "reference": 100_000.0, "used_percent": 77.8},
         {"type": "intent_registered", "time_msc": now - 100_000, "intent_id": "int_trend",
          "by": "service:trend", "symbol": "XAUUSD", "side": "buy", "volume_lots": 1.4},
     ]  # fmt: skip
-    if one.guards and one.guards[0].breached:
+    guard = one.guards[0]
+    if one.equity is not None and (guard.warned or guard.breached):
+        then = round(one.equity + _wave(270, 360), 2)
+        made.insert(-1, {"type": "guard_warning", "time_msc": now - 890_000,
+                         "verdict_id": "vrd_6K", "guard": guard.name, "kind": "equity_limit",
+                         "equity": then, "balance": 100_000.0, "floor": 95_000.0,
+                         "reference": 100_000.0,
+                         "used_percent": round((100_000.0 - then) / 50, 1)})  # fmt: skip
+    if guard.breached:
         made.append(
             {"type": "guard_breach", "time_msc": now - 400, "verdict_id": "vrd_7Q",
              "guard": "daily_loss", "kind": "equity_limit", "equity": 94_848.8,
@@ -74,8 +102,8 @@ def records_of(one: Snapshot) -> list[dict[str, Any]]:
     return [{"seq": seq, **record, **at} for seq, record in enumerate(made, 1)]
 
 
-AT_MSC = 1_399_033_801_690
-"""2014-05-02T12:30:01.690Z: the instant of the verdict."""
+AT_MSC = now_msc() // 1000 * 1000 - 59_310
+"""The instant of the verdict."""
 VERDICT = {
     "verdict_id": "vrd_7Q", "server": "Demo-1", "login": 1001,
     "record": {"type": "guard_breach", "seq": 12, "time_msc": AT_MSC, "login": 1001,
@@ -134,8 +162,6 @@ def incidents_of(accounts: Iterable[Snapshot], kind: str) -> list[dict[str, Any]
             if "verdict_id" not in record or not record["type"].endswith(kind):
                 continue
             is_breach = record["type"] == "guard_breach"
-            if not is_breach and not one.guards[0].warned:
-                continue
             flat_ms = 412 if is_breach and not one.positions else None
             found.append(
                 {"verdict_id": record["verdict_id"], "type": record["type"], "seq": record["seq"],

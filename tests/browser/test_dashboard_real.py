@@ -12,7 +12,7 @@ from playwright.sync_api import sync_playwright
 from engine.domain.commands import Halt
 from facade.app import make_app
 from facade.pages import Pages
-from tests.browser.test_dashboard import ARGUMENTS, PATIENCE_MS
+from tests.browser.desk_page import ARGUMENTS, PATIENCE_MS
 from tests.facade.api_house import ApiHouse, api_house
 from tests.facade.http_floor import served
 
