@@ -148,12 +148,13 @@ export function makeIncident(id, hooks) {
       row("State after it, digest", code(verdict.digest)),
       row("Stepped again from the journal just now", verdict.agrees === false
         ? el("b", { class: "wrong" }, "The stored digest does not agree.")
-        : verdict.agrees ? "the same digest" : "its inputs are not in the journal any more")],
-    "", false),
+        : verdict.agrees ? "the same digest" : "its inputs are not in the journal any more"),
+      row("Journal's chain, just now", code(verdict.journal_head))], "", false),
     el("p", { class: "foot" }, "To check it without this page: ",
       el("code", null, `tidegate journal replay FILE --verdict ${id}`), " makes the same digest; ",
-      el("code", null, "tidegate journal verify FILE"), " says whether any row was changed. What a "
-      + "slower poll would have seen needs every tick, which the journal does not keep: ",
+      el("code", null, `tidegate journal verify FILE${verdict.journal_head
+        ? ` --head ${verdict.journal_head}` : ""}`), " says whether any row up to now was changed. "
+      + "What a slower poll would have seen needs every tick, which the journal does not keep: ",
       el("code", null, "tidegate replay --compare-poll 10s,30s,60s"), " tells it of tick files."));
   }
 

