@@ -2,7 +2,7 @@
 
 import { ask, accountPath, mayAct, me, newKey, Problem, wordsOf } from "./api.js";
 import { makeChart } from "./chart.js";
-import { el, fill, stateBadge } from "./dom.js";
+import { announce, el, fill, stateBadge } from "./dom.js";
 import { makeDays } from "./days.js";
 import { makeEvents } from "./events.js";
 import { makeRecords } from "./records.js";
@@ -73,6 +73,7 @@ export function makeAccount(account, hooks) {
       if (button) hooks.act("close", row(), Number(button.dataset.close));
     });
     draw();
+    announce(box);
     let drawnMs = 0;
     stops.push(onRows((changed, worse) => {
       if (!changed.includes(row())) return;

@@ -188,7 +188,7 @@ export function makeChart(row, latest, records, openVerdict) {
       return;
     }
     const now = [shown.guards.map(guard => guard.name).join(), shown.guard?.name, shown.symbol,
-      Boolean(shown.price), matchMedia("(prefers-color-scheme: dark)").matches].join("|");
+      Boolean(shown.price), looks.map(look => look.matches)].join("|");
     if (now === shape) {
       const data = [shown.equity, shown.used, shown.price].filter(Boolean);
       for (const [place, plot] of plots.entries()) plot.setData(data[place]);
@@ -243,7 +243,7 @@ export function makeChart(row, latest, records, openVerdict) {
     for (const plot of plots) plot.setSize({ width: stage.clientWidth, height: plot.height });
   });
   watching.observe(stage);
-  const schemes = matchMedia("(prefers-color-scheme: dark)");
+  const looks = [matchMedia("(prefers-color-scheme: dark)"), matchMedia("print")];
   let frame = 0;
   const redraw = () => { // a flatten of forty tells of a hundred records at once
     frame ||= requestAnimationFrame(() => {
@@ -251,7 +251,7 @@ export function makeChart(row, latest, records, openVerdict) {
       draw();
     });
   };
-  schemes.addEventListener("change", redraw);
+  for (const look of looks) look.addEventListener("change", draw);
   const forget = records.onChange(() => buckets.length && redraw());
   hearPrices();
   load();
@@ -267,7 +267,7 @@ export function makeChart(row, latest, records, openVerdict) {
       cancelAnimationFrame(frame);
       watching.disconnect();
       forget();
-      schemes.removeEventListener("change", redraw);
+      for (const look of looks) look.removeEventListener("change", draw);
       for (const plot of plots) plot.destroy();
     },
   };

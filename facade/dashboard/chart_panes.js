@@ -1,6 +1,6 @@
 // The panes of the chart: options for uPlot, and what is drawn over its lines.
 
-import { number, percent, price } from "./words.js";
+import { number, percent, price, wall } from "./words.js";
 
 export const LEFT_PX = 84;
 const FONT = "11px system-ui, sans-serif";
@@ -13,7 +13,7 @@ export function colour(name) {
 /** What all panes share. */
 function frame(height, bounds, sync, hooks) {
   return {
-    width: 600, height, ms: 1e-3, legend: { show: false }, padding: [8, 14, 0, 0],
+    width: 600, height, ms: 1e-3, legend: { show: false }, padding: [8, 26, 0, 0],
     tzDate: at => uPlot.tzDate(new Date(at * 1e3), "Etc/UTC"),
     cursor: { y: false, points: { show: false }, drag: { x: false, y: false },
       sync: { key: sync, setSeries: false } },
@@ -31,7 +31,7 @@ function axis() {
 function timeAxis(isShown, spanS) {
   return { ...axis(), size: isShown ? 30 : 6, values: (u, splits) => splits.map(at => {
     if (!isShown) return "";
-    const text = new Date(at * 1e3).toISOString();
+    const text = wall(at * 1e3);
     return spanS() > 172_800 ? text.slice(5, 10) : text.slice(11, spanS() < 300 ? 19 : 16);
   }) };
 }

@@ -2,7 +2,7 @@
 
 import { accountPath, ask, Problem, wordsOf } from "./api.js";
 import { notFound } from "./account.js";
-import { el, fill } from "./dom.js";
+import { announce, el, fill } from "./dom.js";
 import { download, pageOf, redacted } from "./incident_files.js";
 import { incidentChart } from "./incident_chart.js";
 import { cameOf, fillsOf, flatness, outcome, ruleLine, seconds, story,
@@ -42,6 +42,7 @@ export function makeIncident(id, hooks) {
     if (isStopped) return;
     build();
     box.setAttribute("aria-busy", "false");
+    announce(box);
   }
 
   function build() {
@@ -164,7 +165,12 @@ export function makeIncident(id, hooks) {
     const last = later[later.length - 1]?.seq ?? record.seq;
     if (one.seq <= last || later.length >= FOLLOWING) return;
     later = [...later, one];
-    if (cameOf(record, later).includes(one)) build();
+    if (!cameOf(record, later).includes(one)) return;
+    const held = box.contains(document.activeElement) ? document.activeElement?.textContent : null;
+    const at = box.scrollTop;
+    build();
+    box.scrollTop = at;
+    if (held) [...box.querySelectorAll("button")].find(one_ => one_.textContent === held)?.focus();
   });
   start();
   return { box, stop() {

@@ -3,7 +3,7 @@
 import { accountPath, ask } from "./api.js";
 import { colour, LEFT_PX, nameLines } from "./chart_panes.js";
 import { el, fill } from "./dom.js";
-import { money, number } from "./words.js";
+import { money, number, wall } from "./words.js";
 
 /** [bucket, how long it is kept, seconds before, seconds after] */
 const LEVELS = [["1s", 300, 60, 60], ["10s", 3_600, 300, 180], ["1m", 28_800, 1_800, 900],
@@ -53,7 +53,7 @@ export function incidentChart(record, currency, flatMsc) {
     const line = { stroke: colour("--dim"), grid: { stroke: colour("--line"), width: 1 },
       ticks: { stroke: colour("--line"), width: 1 }, font: "11px system-ui, sans-serif" };
     plot = new uPlot({ width: Math.max(240, stage.clientWidth), height: 230, ms: 1e-3,
-      legend: { show: false }, padding: [8, 14, 0, 0],
+      legend: { show: false }, padding: [8, 26, 0, 0],
       tzDate: time => uPlot.tzDate(new Date(time * 1e3), "Etc/UTC"),
       cursor: { show: false },
       scales: { x: { time: true }, y: { range: (u, low, high) => {
@@ -62,7 +62,7 @@ export function incidentChart(record, currency, flatMsc) {
         return [Math.min(...ends) - spare, Math.max(...ends) + spare];
       } } },
       axes: [{ ...line, size: 30, values: (u, splits) => splits.map(time =>
-        new Date(time * 1e3).toISOString().slice(11, 19)) }, { ...line, size: LEFT_PX,
+        wall(time * 1e3).slice(11, 19)) }, { ...line, size: LEFT_PX,
         values: (u, splits) => splits.map(value => number(value,
           Math.abs(splits[1] - splits[0]) < 1 ? 2 : 0)) }],
       series: [{}, { stroke: "transparent", points: { show: false } },
@@ -84,12 +84,12 @@ export function incidentChart(record, currency, flatMsc) {
     if (plot && stage.clientWidth) plot.setSize({ width: stage.clientWidth, height: 230 });
   });
   watching.observe(stage);
-  const schemes = matchMedia("(prefers-color-scheme: dark)");
-  schemes.addEventListener("change", draw);
+  const looks = [matchMedia("(prefers-color-scheme: dark)"), matchMedia("print")];
+  for (const look of looks) look.addEventListener("change", draw);
   load();
   return { box, stop() {
     watching.disconnect();
-    schemes.removeEventListener("change", draw);
+    for (const look of looks) look.removeEventListener("change", draw);
     plot?.destroy();
   } };
 }

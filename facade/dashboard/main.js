@@ -4,7 +4,7 @@ import { makeAccount } from "./account.js";
 import { openAction, openBulk, openStop } from "./actions.js";
 import { closeSession, mayAct, mayHaveSession, me, openSession, whenSignedOut } from "./api.js";
 import { makeApprovals } from "./approvals.js";
-import { favicon, fill, put } from "./dom.js";
+import { announce, favicon, fill, put } from "./dom.js";
 import { firstSteps } from "./first_steps.js";
 import { makeDiscrepancies } from "./discrepancies.js";
 import { makeIncident } from "./incident.js";
@@ -72,7 +72,10 @@ function show() {
   } else if (at.kind === "incident") {
     view = makeIncident(at.id, { back, open: key => openKey(key) });
   } else if (VIEWS[at.kind]) view = VIEWS[at.kind]();
-  if (view) main.append(view.box);
+  if (view) {
+    main.append(view.box);
+    announce(view.box);
+  }
   strip.draw(at.kind);
   list.drawHead();
   list.refresh(false);

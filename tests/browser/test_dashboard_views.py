@@ -26,6 +26,15 @@ NOT_BLANK = """box => {
 }"""
 
 
+def test_whoever_opens_an_account_by_key_is_told_where_they_are(desk: Desk) -> None:
+    desk.page.keyboard.press("j")
+    desk.page.keyboard.press("Enter")
+    desk.page.wait_for_function("document.activeElement.matches('h1')")
+    assert desk.page.evaluate("document.activeElement.textContent") == "1007 Demo-1"
+    desk.page.keyboard.press("Escape")
+    desk.page.wait_for_function("document.activeElement.dataset.key === 'Demo-1/1007'")
+
+
 def test_the_chart_has_its_panes_and_says_what_its_marks_mean(desk: Desk) -> None:
     page = desk.page
     page.click(desk.row(1007))
@@ -154,6 +163,7 @@ def test_the_views_are_reached_and_left_by_keys(desk: Desk) -> None:
     page.keyboard.press("g")
     page.keyboard.press("i")
     page.wait_for_selector("h1:has-text('Incidents')")
+    assert page.evaluate("document.activeElement.textContent") == "Incidents"
     page.wait_for_selector("td >> text=flat in 0.412")
     page.keyboard.press("g")
     page.keyboard.press("d")
