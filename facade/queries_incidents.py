@@ -15,7 +15,9 @@ from engine.domain.records import (
     VERDICTS,
     CloseIntended,
     CloseSettled,
+    CloseWaits,
     GuardBreach,
+    PositionClosed,
     Record,
     RuleBreach,
 )
@@ -64,8 +66,10 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     closes: int
     """That this guard asked for after it, up to its next breach."""
     settled: int
+    waits: int
+    """Closes that a stronger rule holds back."""
     flat_after_ms: int | None
-    """When the last of them was settled; null while one is not, or where none was asked for."""
+    """When the last was settled; null while one is not, or waits, or where none was asked for."""
 
 
 class IncidentsPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +98,7 @@ async def incidents(call: Call) -> Response:
         oldest = max(0, one.seq - LOOK_BACK_RECORDS * (4 if len(keys) == 1 else 1))
         records = await _back(call, AccountKey(one.server, one.login), oldest, one.seq)
         is_complete = is_complete and oldest == 0
-        found += _incidents_of(one, records)
+        found += incidents_of(one, records)
     kept = [one for one in found if not query.kind or one.type.endswith(query.kind)]
     kept.sort(key=lambda one: (one.time, one.server, one.login, one.seq), reverse=True)
     return answer(
@@ -116,26 +120,37 @@ async def _back(call: Call, key: AccountKey, after_seq: int, last_seq: int) -> l
     return found
 
 
-def _incidents_of(one: Snapshot, records: Sequence[Record]) -> list[Incident]:
+def incidents_of(one: Snapshot, records: Sequence[Record]) -> list[Incident]:
     """Each verdict with the closes that its guard asked for until it breached again."""
     settled = {
         record.intent_id: record.time_msc for record in records if isinstance(record, CloseSettled)
     }
     asked: dict[str, list[str]] = {}
+    waits: dict[str, set[int]] = {}
+    went: set[int] = set()
+    """Positions that were closed, or whose close was decided, later on."""
     made: list[Incident] = []
     for record in reversed(records):
         if isinstance(record, CloseIntended):
             asked.setdefault(record.reason.removeprefix("guard:"), []).append(record.intent_id)
+            went.add(record.position_id)
+        elif isinstance(record, PositionClosed):
+            went.add(record.position_id)
+        elif isinstance(record, CloseWaits) and record.position_id not in went:
+            waits.setdefault(record.reason.removeprefix("guard:"), set()).add(record.position_id)
+        elif isinstance(record, GuardBreach | RuleBreach):
+            closes, held = asked.pop(record.guard, []), waits.pop(record.guard, set())
+            made.append(_incident(one, record, closes, settled, len(held)))
         elif isinstance(record, VERDICTS):
-            is_breach = isinstance(record, GuardBreach | RuleBreach)
-            closes = asked.pop(record.guard, []) if is_breach else []
-            made.append(_incident(one, record, closes, settled))
+            made.append(_incident(one, record, [], settled, 0))
     return made
 
 
-def _incident(one: Snapshot, record: Any, closes: list[str], settled: dict[str, int]) -> Incident:
+def _incident(
+    one: Snapshot, record: Any, closes: list[str], settled: dict[str, int], waits: int
+) -> Incident:
     times = [settled[name] for name in closes if name in settled]
-    is_flat = bool(closes) and len(times) == len(closes)
+    is_flat = bool(closes) and len(times) == len(closes) and not waits
     return Incident(
         verdict_id=record.verdict_id,
         type=str(type(record).__struct_config__.tag),
@@ -151,6 +166,7 @@ def _incident(one: Snapshot, record: Any, closes: list[str], settled: dict[str, 
         used_percent=_used(record),
         closes=len(closes),
         settled=len(times),
+        waits=waits,
         flat_after_ms=max(times) - record.time_msc if is_flat else None,
     )
 

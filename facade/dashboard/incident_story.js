@@ -1,5 +1,6 @@
 // An incident in words and figures, from the verdict and the records that followed.
 
+import { broken } from "./events.js";
 import { digitsOf, clock, money, number, plainWords, price, volume } from "./words.js";
 
 /**
@@ -39,8 +40,19 @@ export function cameOf(record, later) {
     if (one.type === "close_settled" || one.type === "close_alert") return mine.has(one.intent_id);
     if (one.reason !== reason) return false;
     if (one.type === "close_intended") mine.add(one.intent_id);
-    return ["close_intended", "position_closed", "order_cancelled"].includes(one.type);
+    return ["close_intended", "close_waits", "position_closed", "order_cancelled"]
+      .includes(one.type);
   });
+}
+
+/** Closes that a stronger rule holds back: the position neither went nor was its close decided. */
+function waiting(came) {
+  const held = new Map();
+  for (const one of came) {
+    if (one.type === "close_waits") held.set(one.position_id, one);
+    if (["close_intended", "position_closed"].includes(one.type)) held.delete(one.position_id);
+  }
+  return [...held.values()];
 }
 
 /**
@@ -50,10 +62,11 @@ export function cameOf(record, later) {
 export function flatness(record, came) {
   const asked = came.filter(one => one.type === "close_intended").map(one => one.intent_id);
   const settled = came.filter(one => one.type === "close_settled");
-  if (!asked.length) return null;
-  const isFlat = asked.every(name => settled.some(one => one.intent_id === name));
+  const waits = waiting(came).length;
+  if (!asked.length && !waits) return null;
+  const isFlat = !waits && asked.every(name => settled.some(one => one.intent_id === name));
   const last = settled.reduce((most, one) => Math.max(most, one.time_msc), record.time_msc);
-  return { asked: asked.length, settled: settled.length, isFlat, at: last,
+  return { asked: asked.length, settled: settled.length, waits, isFlat, at: last,
     after: last - record.time_msc };
 }
 
@@ -73,7 +86,11 @@ export function outcome(record, came, currency, noticeS) {
   }
   const notice = noticeS ? `, ${noticeS} s of which were the notice` : "";
   if (flat?.isFlat) parts.push(`flat after ${seconds(flat.after)}${notice}`);
-  else if (flat) parts.push(`${flat.settled} of ${flat.asked} closes are settled`);
+  else if (flat?.asked) parts.push(`${flat.settled} of ${flat.asked} closes are settled`);
+  const named = key => [...new Set(came.flatMap(one => one[key] ?? []))].map(plainWords).join(", ");
+  if (flat?.waits) parts.push(`${flat.waits} not closed yet, waiting for ${named("yields_to")}`);
+  else if (named("yields_to")) parts.push(`a close waited for ${named("yields_to")}`);
+  if (named("sacrificed")) parts.push(`closing broke ${named("sacrificed")}`);
   if (came.some(one => one.type === "account_halted")) parts.push("no new risk from then on");
   const text = parts.join("; ");
   return text ? `${text[0].toUpperCase()}${text.slice(1)}.` : "";
@@ -113,7 +130,11 @@ function stepWords(one, currency) {
   switch (one.type) {
     case "account_halted": return "halted: no new risk";
     case "account_released": return `released by ${one.by}: ${one.reason}`;
-    case "close_intended": return `close of ${one.position_id} durable, to be sent`;
+    case "close_intended":
+      return `close of ${one.position_id} durable, to be sent${broken(one.sacrificed)}`;
+    case "close_waits": return `close of ${one.position_id} waits for `
+      + one.yields_to.map(plainWords).join(", ")
+      + (one.until_msc === null ? ", nobody knows how long" : `, until ${clock(one.until_msc)}`);
     case "position_closed": return `${one.position_id}: ${volume(one.volume_lots)} lots of `
       + `${one.symbol} filled at ${price(one.close_price)}, ${money(one.profit, currency, true)}`;
     case "close_settled": return `close of ${one.position_id} settled in ${one.took_ms} ms, `

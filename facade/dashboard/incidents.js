@@ -70,9 +70,10 @@ export function makeIncidents(hooks) {
   function line(one) {
     const key = `${one.server}/${one.login}`;
     const isBreach = one.type.endsWith("breach");
+    const waits = one.waits ? `, ${one.waits} waiting` : "";
     const closes = !isBreach ? "" : one.flat_after_ms !== null
       ? `${counted(one.closes, "close")}, flat in ${seconds(one.flat_after_ms)}`
-      : one.closes ? `${one.settled} of ${one.closes} settled` : "none asked for";
+      : one.closes || waits ? `${one.settled} of ${one.closes} settled${waits}` : "none asked for";
     const at = Date.parse(one.time);
     const when = link(`/v/${one.verdict_id}`, clock(at, { ms: false }),
       () => hooks.verdict(one.verdict_id));

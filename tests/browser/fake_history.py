@@ -169,7 +169,7 @@ def incidents_of(accounts: Iterable[Snapshot], kind: str) -> list[dict[str, Any]
                  "server": one.server, "login": one.login, "currency": one.currency,
                  "guard": record["guard"], "subject": "", "equity": record["equity"],
                  "floor": record["floor"], "used_percent": record.get("used_percent"),
-                 "closes": 3 if is_breach else 0,
+                 "closes": 3 if is_breach else 0, "waits": 0,
                  "settled": 3 if flat_ms else 1 if is_breach else 0, "flat_after_ms": flat_ms}
             )  # fmt: skip
     return sorted(found, key=lambda each: str(each["time"]), reverse=True)

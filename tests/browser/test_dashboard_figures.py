@@ -171,6 +171,27 @@ def test_only_what_its_own_guard_did_is_told_of_an_incident(call: Module) -> Non
     assert (flat["isFlat"], flat["after"]) == (True, 4_000)
 
 
+def test_an_incident_is_not_flat_while_a_close_waits_for_a_stronger_rule(call: Module) -> None:
+    mine = record("guard_breach", 9, seq=3, guard="daily")
+    reason = "guard:daily"
+    came = [
+        record("close_intended", 8, seq=4, intent_id="a", position_id=1, reason=reason,
+               sacrificed=["minimum_hold"]),
+        record("close_waits", 8, seq=5, position_id=2, reason=reason, yields_to=["news"],
+               until_msc=None),
+        record("close_settled", 7, seq=6, intent_id="a", position_id=1),
+    ]  # fmt: skip
+    kept = call("incident_story.js", "cameOf", mine, came)
+    flat = call("incident_story.js", "flatness", mine, kept)
+    assert (flat["asked"], flat["settled"], flat["waits"], flat["isFlat"]) == (1, 1, 1, False)
+    said = call("incident_story.js", "outcome", mine, kept, "USD", 0)
+    assert "1 not closed yet, waiting for news" in said
+    assert "closing broke minimum hold" in said
+    went = [*kept, record("position_closed", 5, seq=7, position_id=2, reason=reason, profit=1.0,
+                          volume_lots=1.0)]  # fmt: skip
+    assert call("incident_story.js", "flatness", mine, went)["isFlat"]
+
+
 def test_what_is_handed_over_has_no_name_and_no_id_at_any_depth(call: Module) -> None:
     whole = {"verdict": {"login": 1001, "record": {"server": "Demo-1", "equity": 5.0}},
              "records": [{"position_id": 7, "by": "a.kim", "profit": 1.0}]}  # fmt: skip

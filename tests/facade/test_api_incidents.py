@@ -1,10 +1,14 @@
 """Incidents of the API: newest first, with what they led to, and never another's."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from engine.domain.records import CloseIntended, CloseSettled, CloseWaits
+from facade.queries_incidents import incidents_of
 from tests.facade.api_house import ApiHouse, api_house
+from tests.facade.fake_desk import key_of
 
 
 @pytest.fixture
@@ -39,3 +43,21 @@ async def test_one_who_owns_one_account_sees_its_incidents_alone(house: ApiHouse
     assert refused.status_code == 404
     wrong = await house.ask("GET", "/incidents?kind=thunder")
     assert wrong.status_code == 422
+
+
+async def test_a_breach_is_not_flat_while_a_close_waits_for_a_stronger_rule(
+    house: ApiHouse,
+) -> None:
+    house.desk.tick(1.0899)
+    one = house.desk.snapshot(key_of(1001))
+    after = await house.desk.records(key_of(1001), 0, 100)
+    (asked,) = (record for record in after if isinstance(record, CloseIntended))
+    place: dict[str, Any] = {"time_msc": asked.time_msc + 90, "login": 1001, "server": "Demo-1"}
+    settled = CloseSettled(seq=90, intent_id=asked.intent_id, position_id=1001, kind="close",
+                           attempts=1, took_ms=90, **place)  # fmt: skip
+    waits = CloseWaits(seq=91, position_id=7, reason=asked.reason, yields_to=("news",),
+                       until_msc=None, **place)  # fmt: skip
+    (held,) = incidents_of(one, [*after, settled, waits])
+    assert (held.closes, held.settled, held.waits, held.flat_after_ms) == (1, 1, 1, None)
+    (flat,) = incidents_of(one, [*after, settled])
+    assert (flat.waits, flat.flat_after_ms) == (0, 90)
