@@ -439,7 +439,8 @@ class LiveEngine:
 
     async def verdict(self, verdict_id: str) -> Mapping[str, Any] | None:
         """See `Desk.verdict`."""
-        return await find_verdict(verdict_id, self.keys(), self._journal, self._store)
+        found = await find_verdict(verdict_id, self.keys(), self._journal, self._store)
+        return None if found is None else {**found, "journal_head": await self._journal.pin()}
 
     def health(self) -> Health:
         """See `Desk.health`."""

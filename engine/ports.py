@@ -76,6 +76,9 @@ class Journal(Protocol):
     async def read(self, key: AccountKey, after_seq: int, limit: int) -> Sequence[Record]:
         """At most `limit` durable records of the account from `after_seq + 1` on, in order."""
 
+    async def pin(self) -> str | None:
+        """What vouches for every row kept so far, to be noted elsewhere; None: nothing does."""
+
 
 class StateStore(Protocol):
     """Keeps states beside a journal's records, so that a restart need not replay them all."""

@@ -85,6 +85,7 @@ ROUTES: dict[tuple[str, str], Policy] = {
     ("POST", f"{API}/halt"): _KILL,
     ("POST", f"{API}/flatten"): _KILL,
     ("GET", f"{API}/verdicts/{{id}}"): _OWN,
+    ("GET", f"{API}/incidents"): _OWN,
     ("GET", f"{API}/approvals"): Policy(OPERATORS),
     ("POST", f"{API}/approvals"): Policy(OPERATORS, step_up=True),
     ("POST", f"{API}/session"): Policy(READERS, "none"),

@@ -328,4 +328,6 @@ class VerdictAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Of the account's state after it."""
     agrees: bool | None
     """Whether stepping it again gave the same."""
+    journal_head: str | None
+    """`NUMBER:HASH` of the journal as it is now, for `tidegate journal verify --head`."""
     timings: tuple[TimelineItem, ...]

@@ -4,7 +4,15 @@ from typing import Any
 
 from facade import api_structs as structs
 from facade import api_structs_calls as calls
-from facade import commands, commands_access, health, queries, queries_accounts, queries_verdict
+from facade import (
+    commands,
+    commands_access,
+    health,
+    queries,
+    queries_accounts,
+    queries_incidents,
+    queries_verdict,
+)
 from facade.access_policy import API
 from facade.api_structs_accounts import ACCOUNT, AccountsPage
 from facade.call import Operation
@@ -100,6 +108,13 @@ OPERATIONS: tuple[Operation, ...] = (
         query=calls.OneLogQuery,
     ),
     _read(f"{API}/verdicts/{{id}}", queries_verdict.verdict, "What decided", structs.VerdictAnswer),
+    _read(
+        f"{API}/incidents",
+        queries_incidents.incidents,
+        "Warnings and breaches, and how they ended",
+        queries_incidents.IncidentsPage,
+        query=queries_incidents.IncidentsQuery,
+    ),
     _read(
         f"{API}/audit",
         queries_accounts.audit,

@@ -69,6 +69,7 @@ async def verdict(call: Call) -> Response:
             rules=() if rules is None else rules,
             digest=found.get("digest"),
             agrees=found.get("agrees"),
+            journal_head=found.get("journal_head"),
             timings=await _timeline(call, key, record),
         )
     )

@@ -115,6 +115,10 @@ class SqliteJournal:
         except msgspec.MsgspecError as error:
             raise JournalError(f"{key}: a kept line after {after_seq}: {error}") from error
 
+    async def pin(self) -> str | None:
+        """See `Journal.pin`: `NUMBER:HASH`, as `tidegate journal verify --head` takes it."""
+        return str(await self.head())
+
     async def entries(self, key: AccountKey, after_number: int, limit: int) -> Sequence[Entry]:
         """See `StateStore.entries`. Appends wait meanwhile, as for `read`."""
         return await self._ask(lambda store: store.entries(key, after_number, limit))

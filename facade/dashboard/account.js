@@ -1,20 +1,22 @@
 // One account: the sentence first, then guards, equity, positions and the rest, as they matter.
 
-import { ask, accountPath, mayAct, Problem, wordsOf } from "./api.js";
+import { ask, accountPath, mayAct, me, newKey, Problem, wordsOf } from "./api.js";
 import { makeChart } from "./chart.js";
-import { el, fill, stateBadge } from "./dom.js";
+import { announce, el, fill, stateBadge } from "./dom.js";
+import { makeDays } from "./days.js";
 import { makeEvents } from "./events.js";
-import { shout } from "./speech.js";
+import { makeRecords } from "./records.js";
+import { shout, toast } from "./speech.js";
 import { sentence, stateWords } from "./states.js";
 import { onRecord, onRows, rows, take } from "./store.js";
 import { closesTable, discrepanciesTable, guardsTable, linkFacts, ordersTable,
   positionsTable } from "./tables.js";
-import { money, percent } from "./words.js";
+import { money, NONE, percent } from "./words.js";
 
 /**
  * @param {{ server: string, login: string }} account
- * @param {{ act: (what: string, row: any) => void, verdict: (id: string) => void,
- *   back: () => void }} hooks
+ * @param {{ act: (what: string, row: any, position?: number) => void,
+ *   verdict: (id: string) => void, back: () => void }} hooks
  */
 export function makeAccount(account, hooks) {
   const key = `${account.server}/${account.login}`;
@@ -45,12 +47,14 @@ export function makeAccount(account, hooks) {
     const head = el("header", { class: "head" });
     const parts = Object.fromEntries(["guards", "positions", "orders", "closes", "discrepancies",
       "link"].map(name => [name, el("div", { "data-part": name })]));
-    const chart = makeChart(first, row);
-    const events = makeEvents(first, hooks.verdict);
-    stops.push(chart.stop);
+    const records = makeRecords(first.snap);
+    const chart = makeChart(first, row, records, hooks.verdict);
+    const events = makeEvents(first, records, hooks.verdict);
+    const days = makeDays(first, row, records);
+    stops.push(chart.stop, events.stop, days.stop);
     fill(box, head, parts.closes, parts.guards, chart.box, parts.positions, parts.orders,
-      parts.discrepancies, events.box, el("section", { class: "block" }, el("h2", null, "Link"),
-        parts.link));
+      parts.discrepancies, events.box, days.box, el("section", { class: "block" },
+        el("h2", null, "Link"), parts.link, mayAct() && first.snap.live ? askReport(key) : null));
     box.setAttribute("aria-busy", "false");
     const draw = () => {
       drawHead(head, row());
@@ -64,7 +68,12 @@ export function makeAccount(account, hooks) {
       draw();
       parts.guards.querySelector(`[data-guard="${CSS.escape(name)}"]`)?.focus();
     });
+    parts.positions.addEventListener("click", event => {
+      const button = event.target.closest("[data-close]");
+      if (button) hooks.act("close", row(), Number(button.dataset.close));
+    });
     draw();
+    announce(box);
     let drawnMs = 0;
     stops.push(onRows((changed, worse) => {
       if (!changed.includes(row())) return;
@@ -78,7 +87,7 @@ export function makeAccount(account, hooks) {
       }
     }));
     stops.push(onRecord(record => {
-      if (`${record.server}/${record.login}` === key) events.hear(record);
+      if (`${record.server}/${record.login}` === key) records.hear(record);
     }));
     const ageing = setInterval(draw, 1_000);
     stops.push(() => clearInterval(ageing));
@@ -100,11 +109,12 @@ export function makeAccount(account, hooks) {
       ["High-water", cash(snap.equity_high_water)], ["Drawdown", percent(snap.drawdown_percent),
         unsure],
       ["Margin level", percent(snap.margin_level), unsure], ["Rule set", snap.ruleset || "—"]]
-      .map(([name, value, cls]) => el("div", { class: cls ?? "" }, el("dt", null, name),
+      .map(([name, value, cls]) => el("div", { class: value === NONE ? (cls ?? "").replace("unsure",
+        "") : cls ?? "" }, el("dt", null, name),
         el("dd", null, value, name === "Equity" ? el("small", null, ` ${snap.currency}`) : null))));
     for (const button of head.querySelectorAll("button[data-act]")) {
       const isObserve = snap.mode === "observe";
-      const can = { halt: true, flatten: !isObserve,
+      const can = { halt: true, rules: true, flatten: !isObserve,
         release: snap.halts.length > 0 || snap.guards.some(guard => guard.breached) };
       button.disabled = !can[button.dataset.act];
       button.title = isObserve && button.dataset.act === "flatten"
@@ -115,16 +125,18 @@ export function makeAccount(account, hooks) {
   function drawParts(parts, row) {
     const now = Date.now();
     const made = { guards: () => guardsTable(row, now, opened),
-      positions: () => positionsTable(row.snap),
+      positions: () => positionsTable(row.snap, mayAct() && row.snap.mode !== "observe"
+        && Boolean(row.snap.live)),
       orders: () => ordersTable(row.snap), closes: () => (row.snap.live?.closes.length
         ? closesTable(row.snap, now) : el("span")),
       discrepancies: () => discrepanciesTable(row.snap), link: () => linkFacts(row, now) };
     for (const [name, make] of Object.entries(made)) {
       const part = parts[name];
       if (part.contains(document.activeElement) && document.activeElement?.matches("button")) {
-        const which = /** @type {any} */ (document.activeElement).dataset.guard;
+        const { guard, close } = /** @type {any} */ (document.activeElement).dataset;
         refill(part, make());
-        part.querySelector(`[data-guard="${CSS.escape(which ?? "")}"]`)?.focus();
+        part.querySelector(guard ? `[data-guard="${CSS.escape(guard)}"]`
+          : `[data-close="${CSS.escape(close ?? "")}"]`)?.focus();
       } else refill(part, make());
     }
   }
@@ -151,7 +163,8 @@ function refill(part, node) {
 function headFrame(row, hooks) {
   const { snap } = row;
   const acts = mayAct() ? [["halt", "Halt…", "h"], ["flatten", "Flatten…", "f"],
-    ["release", "Release…", ""]] : [];
+    ["release", "Release…", ""], ...(me()?.role === "admin" ? [["rules", "Rules…", ""]] : [])]
+    : [];
   return [el("div", { class: "line" }, el("button", { class: "plain back", onclick: hooks.back,
     "aria-label": "Back to the list" }, "←"), el("h1", { tabindex: -1 }, String(snap.login),
     el("small", null, ` ${snap.server}`)), el("span", { "data-fill": "state" }),
@@ -160,6 +173,22 @@ function headFrame(row, hooks) {
     "aria-keyshortcuts": key || null, onclick: () => hooks.act(what, row) }, words)))),
   el("p", { class: "sentence", "data-fill": "sentence" }),
   el("dl", { class: "tiles", "data-fill": "facts" })];
+}
+
+/** Asks the terminal for a full report. @param {string} key */
+function askReport(key) {
+  const button = el("button", { class: "ask", onclick: async () => {
+    button.disabled = true;
+    try {
+      await ask("/reconciliation/sync", { method: "POST", body: { account: key }, key: newKey() });
+      toast("The terminal was asked for a full report");
+    } catch (error) {
+      toast(wordsOf(error), "bad");
+    } finally {
+      button.disabled = false;
+    }
+  } }, "Ask for a full report");
+  return button;
 }
 
 /** Not yours and not there look the same. @param {() => void} back */

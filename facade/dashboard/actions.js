@@ -1,19 +1,44 @@
 // Halt, flatten, release: what each dialog must say, and what becomes of it once it is sent.
 
-import { accountPath, ask, newKey, openSession, Problem, wordsOf } from "./api.js";
-import { field, openDialog, plainTable } from "./dialog.js";
-import { el, fill } from "./dom.js";
-import { toast } from "./speech.js";
-import { onRows, rows } from "./store.js";
+import { accountPath, ask, Problem } from "./api.js";
+import { confirm } from "./confirming.js";
+import { plainTable } from "./dialog.js";
+import { el } from "./dom.js";
+import { openRules } from "./rules.js";
+import { rows } from "./store.js";
 import { counted, money, number, volume } from "./words.js";
 
 const BULK_AT_ONCE = 8;
 
-/** The dialog of one action on one account. @param {string} what @param {any} given */
-export function openAction(what, given) {
+/**
+ * The dialog of one action on one account.
+ * @param {string} what @param {any} given @param {number} [position] that is closed
+ */
+export function openAction(what, given, position) {
   const row = rows.get(given.key) ?? given;
-  if (what === "halt") return haltOne(row);
-  return what === "flatten" ? flattenOne(row) : releaseOne(row);
+  switch (what) {
+    case "halt": return haltOne(row);
+    case "flatten": return flattenOne(row);
+    case "close": return closeOne(row, position);
+    case "rules": return openRules(row);
+    default: return releaseOne(row);
+  }
+}
+
+function closeOne(row, position) {
+  const { snap } = row;
+  const held = snap.positions.find(one => one.position_id === position);
+  if (!held) return null;
+  const lots = volume(held.volume_lots);
+  return confirm(`Close ${position} of ${snap.login}`, `Close ${lots} lots of ${held.symbol}`,
+    "danger", true, [plainTable(["Symbol", "Side", "Lots#", `Floating, ${snap.currency}#`],
+      [[held.symbol, held.side, lots, money(held.profit, snap.currency, true)]]),
+    el("p", null, `${counted(snap.positions.length - 1, "other position")} and every pending order `
+      + "stay. If its market is closed now, the close waits, and you are told."),
+    held.intent_id ? el("p", null, `It is meant by ${held.intent_id}: the strategy may open it `
+      + "again.") : null, el("p", null, el("b", null, "This cannot be undone."))],
+    async (reason, key) => ({ ...await ask(`${accountPath(snap)}/flatten`, { method: "POST",
+      body: { position_id: position, reason }, key }), position_id: position }), [row], "close");
 }
 
 function haltOne(row) {
@@ -121,111 +146,4 @@ export function openStop() {
   all, "stop", "HALT ALL");
   typed.setWanted = made.setWanted;
   return made;
-}
-
-/**
- * Asks, sends, and becomes the progress.
- * @param {string} title @param {string} verb @param {string} look
- * @param {boolean} needsReason @param {any[]} words
- * @param {(reason: string, key: string) => Promise<any>} send
- * @param {any[]} meant @param {string} what @param {string} [typedWord] to be typed
- */
-function confirm(title, verb, look, needsReason, words, send, meant, what, typedWord) {
-  const key = newKey();
-  let wanted = typedWord ?? "", isSending = false;
-  const reason = field(needsReason ? "Reason" : "Reason (optional)", { name: "reason",
-    maxlength: 300 });
-  const typed = field("", { name: "typed", "aria-describedby": "typed-hint" });
-  const hint = el("span", { id: "typed-hint" }, `Type ${wanted} to go on`);
-  typed.node.replaceChildren(hint, typed.input);
-  const wrong = el("p", { class: "wrong", role: "alert" });
-  const go = el("button", { class: look, type: "submit" }, verb);
-  const cancel = el("button", { type: "button", onclick: () => dialog.close() }, "Cancel");
-  const fresh = field("A token made within the last five minutes", { type: "password" });
-  fresh.node.hidden = true;
-  const form = el("form", { onsubmit: event => {
-    event.preventDefault();
-    submit();
-  } }, ...words, reason.node, wanted ? typed.node : null, fresh.node, wrong,
-  el("div", { class: "buttons" }, cancel, go));
-  const dialog = openDialog(title, form);
-  const check = () => {
-    go.disabled = isSending || (needsReason && !reason.input.value.trim())
-      || (Boolean(wanted) && typed.input.value.trim() !== wanted);
-  };
-  form.addEventListener("input", check);
-  check();
-  cancel.focus();
-
-  async function submit() {
-    check();
-    if (go.disabled) return;
-    isSending = true;
-    go.disabled = true;
-    wrong.textContent = "";
-    try {
-      if (fresh.input.value) await openSession(fresh.input.value.trim());
-      const answer = await send(reason.input.value.trim(), key);
-      progress(dialog, title, meant, what, answer);
-    } catch (error) {
-      isSending = false;
-      check();
-      wrong.textContent = wordsOf(error);
-      if (error instanceof Problem && error.wantsFreshToken) {
-        fresh.node.hidden = false;
-        fresh.input.focus();
-      }
-    }
-  }
-  return { ...dialog, setWanted: text => {
-    wanted = text;
-    hint.textContent = `Type ${wanted} to go on`;
-    check();
-  } };
-}
-
-/** The dialog after sending: durable, sent, flat. It can be left; the result is a toast too. */
-function progress(dialog, title, meant, what, answer) {
-  const keys = new Set(meant.map(row => row.key));
-  const before = meant.reduce((sum, row) => sum + row.snap.positions.length, 0);
-  const steps = el("ul", { class: "steps", "aria-live": "polite" });
-  const leave = el("button", { type: "button", class: "primary", onclick: dialog.close }, "Leave");
-  const closing = what === "flatten" || (what === "stop" && /flatten/i.test(answer?.action ?? ""));
-  fill(dialog.body, steps, el("div", { class: "buttons" }, leave));
-  leave.focus();
-  let isDone = false;
-
-  function draw() {
-    const now = [...keys].map(key => rows.get(key)).filter(Boolean);
-    const left = now.reduce((sum, row) => sum + row.snap.positions.length, 0);
-    const closes = now.flatMap(row => row.snap.live?.closes ?? []);
-    const waits = answer?.approval_id;
-    const lines = [step("done", waits ? `Waits for a second person: ${waits}`
-      : "Taken; the decision is durable")];
-    if (closing && !waits) {
-      const sent = closes.every(one => one.sent_at_msc) || left === 0;
-      lines.push(step(sent ? "done" : "", "Sent to the terminal"));
-      lines.push(step(left === 0 ? "done" : "", `${before - left} of ${before} flat`));
-      for (const one of closes.filter(other => other.answer)) {
-        lines.push(step("bad",
-          `${one.symbol} ${one.position_id}: ${one.answer}, try ${one.attempts}`));
-      }
-    } else if (what === "halt") {
-      const halted = now.filter(row => row.snap.halts.length).length;
-      lines.push(step(halted === keys.size ? "done" : "", `${halted} of ${keys.size} halted`));
-    }
-    fill(steps, lines);
-    if (!isDone && lines.every(line => line.className === "done")) {
-      isDone = true;
-      toast(`${title}: ${waits ? "waits for a second person" : "done"}`);
-    }
-  }
-  const stop = onRows(draw);
-  dialog.closed.then(stop);
-  draw();
-  if (!isDone) dialog.closed.then(() => isDone || toast(`${title}: sent`));
-}
-
-function step(state, words) {
-  return el("li", { class: state }, words);
 }

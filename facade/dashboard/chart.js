@@ -1,30 +1,43 @@
-// Equity against its floors: uPlot, fed by /equity and by the snapshots that come.
+// One account over time, in linked panes: equity against its floors, how much of the nearest
+// guard's amount was used, and the price of the symbol that moves it most.
 
 import { accountPath, ask } from "./api.js";
-import { el, fill } from "./dom.js";
-import { clock, money, number } from "./words.js";
+import { drawMarks, legendOf, marksNear, marksOf, markWords } from "./chart_marks.js";
+import { colour, equityPane, hatch, nameLines, pricePane, usedPane } from "./chart_panes.js";
+import { chartTwin } from "./chart_twin.js";
+import { el, fill, put } from "./dom.js";
+import { bySymbol, courseOf, highWaterOver, placeOf, usedOver } from "./history.js";
+import { clock, money, percent, priceDigits } from "./words.js";
 
 const RANGES = [["15 min", "10s", 900], ["1 h", "10s", 3_600], ["Day", "1m", 28_800],
   ["Week", "15m", 259_200], ["All", "1h", 1_209_600]];
+const FINER = ["1s", "10s", "1m", "15m", "1h"];
+const ENOUGH = 20;
+const QUIET_S = 90;
+const PRICES_KEPT = 4_000;
+let charts = 0;
 
-/** @param {string} name of a custom property */
-function colour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-}
-
-/** @param {any} row @param {() => any} latest the row as it is now */
-export function makeChart(row, latest) {
-  /** @type {any} */
-  let plot = null;
-  let chosen = 1;
+/**
+ * @param {any} row @param {() => any} latest the row as it is now
+ * @param {import("./records.js").Records} records
+ * @param {(verdict: string) => void} openVerdict
+ */
+export function makeChart(row, latest, records, openVerdict) {
   /** @type {any[]} */
-  let buckets = [];
+  let plots = [], buckets = [], marks = [], drawn = [], gaps = [];
+  let chosen = 1, bucketS = 10, shape = "", bounds = [0, 1];
+  /** @type {any} */
+  let shown = null;
+  /** @type {Map<string, [number, number][]>} as heard since the page was opened */
+  const prices = new Map();
+  const sync = `account ${charts += 1}`;
   const bar = el("div", { class: "ranges", role: "group", "aria-label": "Range of the chart" });
   const stage = el("div", { class: "stage" });
   const note = el("p", { class: "dim note" });
-  const twin = el("details", { class: "twin" }, el("summary", null, "Show as table"));
+  const legend = el("ul", { class: "legend" });
+  const twin = chartTwin(row.snap.currency, openVerdict);
   const box = el("figure", { class: "block chart" }, el("figcaption", null,
-    el("h2", null, "Equity and floors"), bar), stage, note, twin);
+    el("h2", null, "Equity and floors"), bar), stage, legend, note, twin.box);
   fill(bar, RANGES.map(([name], at) => el("button", { "aria-pressed": String(at === chosen),
     onclick: () => {
       chosen = at;
@@ -33,156 +46,229 @@ export function makeChart(row, latest) {
       }
       load();
     } }, name)));
-  twin.addEventListener("toggle", () => drawTwin());
+  const spanS = () => bounds[1] - bounds[0];
 
   async function load() {
-    const [, bucket, spanS] = RANGES[chosen];
+    const [, bucket, span] = RANGES[chosen];
+    const mine = chosen;
+    const from = Date.now() - Number(span) * 1_000;
+    records.back(from);
     try {
-      const from = Date.now() - Number(spanS) * 1_000;
-      const answer = await ask(`${accountPath(row.snap)}/equity?bucket=${bucket}&from_msc=${from}`);
-      buckets = answer.buckets;
-      note.textContent = "";
+      const found = await finest(String(bucket), from);
+      if (mine !== chosen) return; // another range was chosen meanwhile
+      buckets = found.buckets;
+      bucketS = found.bucket_s;
+      if (!buckets.length || /cannot be read/.test(note.textContent ?? "")) put(note, "");
     } catch (error) {
       buckets = [];
-      note.textContent = `The history cannot be read: ${/** @type {any} */ (error).message}`;
+      put(note, `The history cannot be read: ${/** @type {any} */ (error).message}`);
     }
     draw();
   }
 
-  function columns() {
-    const { snap } = latest();
-    const shown = [...buckets];
-    if (snap.equity !== null) {
-      shown.push({ start_msc: snap.time_msc, high: snap.equity, low: snap.equity,
-        close: snap.equity, balance_close: snap.balance });
+  /** Buckets of this length; finer ones where an engine is so young that these are a handful. */
+  async function finest(bucket, from) {
+    const path = `${accountPath(row.snap)}/equity?from_msc=${from}&bucket=`;
+    for (let at = FINER.indexOf(bucket); ; at -= 1) {
+      const found = await ask(path + FINER[at]);
+      if (at === 0 || found.buckets.length >= ENOUGH) return found;
     }
-    return [shown.map(one => one.start_msc / 1_000), shown.map(one => one.high),
-      shown.map(one => one.low), shown.map(one => one.close), shown.map(one => one.balance_close)];
   }
 
-  function floors() {
-    return latest().snap.guards.filter(guard => guard.floor !== null);
+  /** Buckets and the moment now, with empty rows where nobody valued it. */
+  function rowsOfTime() {
+    const { snap } = latest();
+    const found = [...buckets];
+    if (snap.equity !== null) {
+      found.push({ start_msc: snap.time_msc, high: snap.equity, low: snap.equity,
+        close: snap.equity, balance_close: snap.balance });
+    }
+    gaps = [];
+    const each = [];
+    for (const one of found) {
+      const at = one.start_msc / 1e3, before = each[each.length - 1];
+      if (before && at <= before.at) continue;
+      const quietS = Math.max(QUIET_S, 2.5 * bucketS);
+      if (before && at - before.at > quietS) {
+        gaps.push([before.at, at]);
+        each.push({ at: before.at + 1e-3, high: null, low: null, close: null,
+          balance_close: null });
+      }
+      each.push({ ...one, at });
+    }
+    return each;
+  }
+
+  /** Everything that is drawn, worked out anew. */
+  function compute() {
+    const now = latest();
+    const { snap } = now;
+    const each = rowsOfTime();
+    const times = each.map(one => one.at);
+    const highs = each.map(one => one.high), lows = each.map(one => one.low);
+    const old = [...records.newestFirst()].reverse();
+    const guards = snap.guards.filter(guard => guard.floor !== null && guard.reference !== null);
+    const courses = guards.map(guard => courseOf(guard, snap, old, times, highs));
+    const spoken = now.guard?.floor != null ? now.guard : guards[0];
+    const at = guards.findIndex(guard => guard.name === spoken?.name);
+    const end = Math.max(times[times.length - 1] ?? 1, (records.newestFirst()[0]?.time_msc ?? 0)
+      / 1e3);
+    bounds = [Math.max(times[0] ?? 0, end - Number(RANGES[chosen][2])), end];
+    marks = marksOf(old, bounds[0] * 1e3, bounds[1] * 1e3);
+    const symbol = snap.positions.length ? bySymbol(snap)[0].symbol : "";
+    return { snap, times, guards, highs, lows, closes: each.map(one => one.close),
+      equity: [times, highs, lows, each.map(one => one.close),
+        each.map(one => one.balance_close ?? null), highWaterOver(snap, highs),
+        ...courses.map(course => course.floor)],
+      guard: at < 0 ? null : guards[at],
+      used: at < 0 ? null : [times, usedOver(lows, courses[at])],
+      symbol, price: priceData(symbol) };
+  }
+
+  function priceData(symbol) {
+    const heard = (prices.get(symbol) ?? []).filter(([at]) => at >= bounds[0]);
+    return heard.length < 2 ? null : [heard.map(([at]) => at), heard.map(([, value]) => value)];
   }
 
   /** From the lowest floor less 5 % of the span: the room is visible to scale. */
   function reach(u, low, high) {
-    const marks = [...floors().map(guard => guard.floor), latest().snap.equity_high_water];
-    const bottom = Math.min(low ?? marks[0] ?? 0, ...marks);
-    const top = Math.max(high ?? marks[0] ?? 1, ...marks);
+    const { snap, guards } = shown;
+    const ends = [...guards.map(guard => guard.floor), snap.equity_high_water,
+      ...(low === null ? [] : [low, high])];
+    const bottom = Math.min(...ends), top = Math.max(...ends);
     const spare = (top - bottom || 1) * 0.05;
     return [bottom - spare, top + spare];
   }
 
-  function lines(u) {
-    const { ctx } = u;
-    const scale = devicePixelRatio;
-    const { left, width } = u.bbox;
-    ctx.save();
-    ctx.font = `${11 * scale}px system-ui, sans-serif`;
-    ctx.textAlign = "right";
-    ctx.textBaseline = "bottom";
-    const drawn = [];
-    const across = (value, dash, tint, label) => {
-      const y = u.valToPos(value, "y", true);
-      ctx.strokeStyle = ctx.fillStyle = tint;
-      ctx.lineWidth = 1.4 * scale;
-      ctx.setLineDash(dash.map(part => part * scale));
-      ctx.beginPath();
-      ctx.moveTo(left, y);
-      ctx.lineTo(left + width, y);
-      ctx.stroke();
-      const isTaken = drawn.some(at => Math.abs(at - y) < 14 * scale);
-      ctx.textBaseline = isTaken ? "top" : "bottom";
-      const wide = ctx.measureText(label).width + 8 * scale;
-      ctx.fillStyle = colour("--panel");
-      ctx.fillRect(left + width - wide - 2 * scale, y + (isTaken ? 2 : -16) * scale, wide,
-        14 * scale);
-      ctx.fillStyle = tint;
-      ctx.fillText(label, left + width - 6 * scale, y + (isTaken ? 3 : -3) * scale);
-      drawn.push(y);
+  function overEquity(u) {
+    hatch(u, gaps);
+    const { snap, guards, times, closes } = shown;
+    nameLines(u, [[snap.equity_high_water, "high-water", "--dim"],
+      ...guards.map(guard => [guard.floor, guard.name, "--breach"]),
+      [snap.balance, "balance", "--dim"]], closes[closes.length - 1] ?? null);
+    drawn = drawMarks(u, marks, at => closes[placeOf(times, at)] ?? null, colour);
+  }
+
+  function build() {
+    for (const plot of plots) plot.destroy();
+    plots = [];
+    stage.replaceChildren();
+    const { guards, guard, symbol, snap, used, price } = shown;
+    const common = { bounds: () => bounds, sync, spanS };
+    const add = (title, options, data) => {
+      const pane = el("div", { class: "pane" }, title ? el("h3", null, title) : null);
+      stage.append(pane);
+      const plot = new uPlot({ ...options, width: Math.max(240, stage.clientWidth) }, data, pane);
+      plots.push(plot);
     };
-    const { snap } = latest();
-    across(snap.equity_high_water, [2, 3], colour("--dim"), "high-water");
-    for (const guard of floors()) across(guard.floor, [7, 4], colour("--breach"), guard.name);
-    ctx.restore();
+    add("", equityPane({ ...common, floors: guards, reach, isLowest: !used && !price,
+      hooks: { draw: [overEquity], setCursor: [readOut] } }), shown.equity);
+    plots[0].over.addEventListener("click", openMark);
+    if (used) {
+      add(`Used of ${guard.name}`, usedPane({ ...common, hooks: {}, isLowest: !price,
+        warn: guard.warn_percent }), used);
+    }
+    if (price) {
+      const held = snap.positions.filter(one => one.symbol === symbol);
+      add(`${symbol}, as heard since this page was opened`, pricePane({ ...common, hooks: {},
+        isLowest: true, digits: priceDigits(held.flatMap(one =>
+          [one.open_price, one.current_price])) }), price);
+    }
   }
 
   function draw() {
-    const data = columns();
-    plot?.destroy();
-    plot = null;
-    stage.replaceChildren();
-    if (data[0].length < 2) {
+    shown = compute();
+    if (shown.times.length < 2) {
+      for (const plot of plots) plot.destroy();
+      plots = [];
+      shape = "";
       fill(stage, el("p", { class: "empty" }, "No history in this range yet: it is kept from the "
         + "engine's start, one point a bucket."));
+      fill(legend);
       return;
     }
-    const axis = { stroke: colour("--dim"), grid: { stroke: colour("--line"), width: 1 },
-      ticks: { stroke: colour("--line"), width: 1 }, font: "11px system-ui, sans-serif" };
-    const spanS = data[0][data[0].length - 1] - data[0][0];
-    const options = {
-      width: stage.clientWidth || 600, height: 280, ms: 1e-3, legend: { show: false },
-      tzDate: at => uPlot.tzDate(new Date(at * 1e3), "Etc/UTC"),
-      cursor: { y: false, points: { show: false } },
-      scales: { x: { time: true }, y: { range: reach } },
-      axes: [{ ...axis, size: 34, values: (u, splits) => splits.map(at => {
-        const text = new Date(at * 1e3).toISOString();
-        return spanS > 172_800 ? text.slice(5, 10) : text.slice(11, spanS < 300 ? 19 : 16);
-      }) }, { ...axis, size: 84, values: (u, splits) => splits.map(value =>
-        number(value, Math.abs(splits[1] - splits[0]) < 1 ? 2 : 0)) }],
-      series: [{}, { stroke: "transparent", points: { show: false } },
-        { stroke: "transparent", points: { show: false } },
-        { stroke: colour("--ok"), width: 1.5, points: { show: false } },
-        { stroke: colour("--halted"), width: 1, points: { show: false },
-          paths: uPlot.paths.stepped({ align: 1 }) }],
-      bands: [{ series: [1, 2], fill: colour("--band") }],
-      hooks: { draw: [lines], setCursor: [u => {
-        const at = u.cursor.idx;
-        note.textContent = at === null || at === undefined ? "" : `${clock(data[0][at] * 1e3,
-          { ms: false })}: equity ${money(data[3][at], row.snap.currency)}, lowest `
-          + `${money(data[2][at], row.snap.currency)}, highest `
-          + money(data[1][at], row.snap.currency);
-      }] },
-    };
-    plot = new uPlot(options, data, stage);
-    drawTwin();
+    const now = [shown.guards.map(guard => guard.name).join(), shown.guard?.name, shown.symbol,
+      Boolean(shown.price), looks.map(look => look.matches)].join("|");
+    if (now === shape) {
+      const data = [shown.equity, shown.used, shown.price].filter(Boolean);
+      for (const [place, plot] of plots.entries()) plot.setData(data[place]);
+    } else {
+      shape = now;
+      build();
+    }
+    const items = legendOf(marks, gaps.length > 0);
+    if (items.map(item => item.textContent).join() !== [...legend.children].map(item =>
+      item.textContent).join()) fill(legend, items);
+    twin.take(shown.times, shown.highs, shown.lows, shown.closes, shown.used?.[1] ?? [], marks);
   }
 
-  function drawTwin() {
-    const [times, high, low, close] = columns();
-    const rest = [...twin.children].slice(1);
-    for (const node of rest) node.remove();
-    if (!twin.open) return;
+  function readOut(u) {
+    const at = u.cursor.idx;
+    if (at === null || at === undefined || !shown.times.length) {
+      put(note, "");
+      return;
+    }
     const cash = value => money(value, row.snap.currency);
-    const lines_ = times.map((at, place) => [at, high[place], low[place], close[place]]).slice(-60);
-    twin.append(el("div", { class: "scroll", tabindex: 0, role: "region",
-      "aria-label": "Equity as a table" }, el("table", null, el("thead", null, el("tr", null,
-      ["From", "Highest", "Lowest", "Last"].map((head, at) => el("th", { scope: "col",
-        class: at ? "num" : "" }, head)))), el("tbody", null, lines_.reverse().map(line =>
-      el("tr", null, el("th", { scope: "row" }, clock(line[0] * 1e3, { ms: false })),
-        line.slice(1).map(value => el("td", { class: "num" }, cash(value)))))))));
+    const used = shown.used?.[1][at];
+    const near = marksNear(drawn, u.bbox.left + u.cursor.left * devicePixelRatio);
+    const parts = [`${clock(shown.times[at] * 1e3, { ms: false })}: equity `
+      + `${cash(shown.closes[at])}, lowest ${cash(shown.lows[at])}, highest `
+      + cash(shown.highs[at]), used === null || used === undefined ? ""
+      : `${percent(used)} of ${shown.guard.name} used`,
+    ...near.slice(-2).map(mark => markWords(mark, row.snap.currency))];
+    put(note, parts.filter(Boolean).join(" · "));
+  }
+
+  function openMark() {
+    const u = plots[0];
+    const near = marksNear(drawn, u.bbox.left + u.cursor.left * devicePixelRatio);
+    const found = near.find(mark => mark.record.verdict_id);
+    if (found) openVerdict(found.record.verdict_id);
+  }
+
+  function hearPrices() {
+    for (const one of latest().snap.positions) {
+      if (one.current_price === null) continue;
+      const heard = prices.get(one.symbol) ?? [];
+      const at = latest().snap.time_msc / 1e3;
+      if (heard.length && heard[heard.length - 1][0] >= at) continue;
+      heard.push([at, one.current_price]);
+      if (heard.length > PRICES_KEPT) heard.splice(0, PRICES_KEPT / 4);
+      prices.set(one.symbol, heard);
+    }
   }
 
   const watching = new ResizeObserver(() => {
-    if (plot && stage.clientWidth) plot.setSize({ width: stage.clientWidth, height: 280 });
+    if (!stage.clientWidth) return;
+    for (const plot of plots) plot.setSize({ width: stage.clientWidth, height: plot.height });
   });
   watching.observe(stage);
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  dark.addEventListener("change", draw);
+  const looks = [matchMedia("(prefers-color-scheme: dark)"), matchMedia("print")];
+  let frame = 0;
+  const redraw = () => { // a flatten of forty tells of a hundred records at once
+    frame ||= requestAnimationFrame(() => {
+      frame = 0;
+      draw();
+    });
+  };
+  for (const look of looks) look.addEventListener("change", draw);
+  const forget = records.onChange(() => buckets.length && redraw());
+  hearPrices();
   load();
   const reloading = setInterval(load, 10_000);
   return {
     box,
     follow() {
-      if (!plot) return;
-      const data = columns();
-      plot.setData(data);
+      hearPrices();
+      if (plots.length) draw();
     },
     stop() {
       clearInterval(reloading);
+      cancelAnimationFrame(frame);
       watching.disconnect();
-      dark.removeEventListener("change", draw);
-      plot?.destroy();
+      forget();
+      for (const look of looks) look.removeEventListener("change", draw);
+      for (const plot of plots) plot.destroy();
     },
   };
 }

@@ -76,12 +76,20 @@ export const COLUMNS = [
 export const USUAL = ["state", "login", "server", "guard", "used", "percent", "room", "equity",
   "today", "disc", "reset", "age"];
 export const NARROW = ["state", "login", "used", "percent", "room"];
-const SLIM = { state: "8.9em", login: "5.6em", used: "auto", percent: "4em", room: "5.7em" };
+/** Where even a meter has no room: its number stands alone. */
+export const TINY = ["state", "login", "percent", "room"];
+const SLIM = { state: "9.3em", login: "5em", used: "auto", percent: "4.7em", room: "6.3em" };
+const TINY_WIDTHS = { state: "8.6em", login: "4.5em", percent: "4.6em", room: "auto" };
 const SPLIT = { state: "11em", login: "6.8em", used: "auto", percent: "4.6em", room: "7em" };
+
+/** The smallest phones. */
+export function isTiny() {
+  return matchMedia("(max-width: 370px)").matches;
+}
 
 /** The width of a column where there is little room. @param {Column} column */
 export function slimWidth(column) {
-  const widths = document.body.classList.contains("split") ? SPLIT : SLIM;
+  const widths = document.body.classList.contains("split") ? SPLIT : isTiny() ? TINY_WIDTHS : SLIM;
   return widths[column.id] ?? column.width;
 }
 

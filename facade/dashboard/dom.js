@@ -44,6 +44,16 @@ export function put(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+/**
+ * Puts the focus on a view's heading where nothing has it: whoever came by a key hears where.
+ * @param {Element} box
+ */
+export function announce(box) {
+  if (document.activeElement !== document.body && document.activeElement) return;
+  if (document.body.classList.contains("split") || document.querySelector("dialog[open]")) return;
+  /** @type {HTMLElement | null} */ (box.querySelector("h1"))?.focus({ preventScroll: true });
+}
+
 const SHAPES = {
   known: ["circle", { cx: 8, cy: 8, r: 6.2, fill: "currentColor" }],
   warning: ["path", { d: "M8 1.6 15.2 14.4H.8Z", fill: "currentColor" }],

@@ -1,97 +1,196 @@
-// A verdict: what happened, on which numbers, by which rule; to print and to hand over.
+// A verdict: what happened, on which numbers, by which rule, and what came of it; to hand over.
 
-import { ask, Problem, wordsOf } from "./api.js";
+import { accountPath, ask, Problem, wordsOf } from "./api.js";
 import { notFound } from "./account.js";
-import { el, fill } from "./dom.js";
-import { broken } from "./events.js";
-import { table } from "./tables.js";
+import { announce, el, fill } from "./dom.js";
+import { download, pageOf, redacted } from "./incident_files.js";
+import { incidentChart } from "./incident_chart.js";
+import { cameOf, fillsOf, flatness, outcome, ruleLine, seconds, story,
+  timeline } from "./incident_story.js";
 import { toast } from "./speech.js";
-import { age, clock, money, number, plainWords, price, volume } from "./words.js";
+import { onRecord } from "./store.js";
+import { table } from "./tables.js";
+import { age, clock, money, number, plainWords, price, priceDigits, volume } from "./words.js";
 
-/** The sentence. @param {any} record @param {string} currency @param {boolean} named */
-function story(record, currency, named) {
-  const cash = value => money(value, currency);
-  const whose = named ? ` of ${record.login}` : "";
-  const tick = record.tick ? `tick ${number(record.tick.index, 0)} of ${record.tick.symbol} `
-    + `(${price(record.tick.bid)} / ${price(record.tick.ask)}) ` : "what came ";
-  if (record.floor !== undefined && record.equity !== undefined) {
-    const beyond = Math.abs(record.floor - record.equity);
-    const where = record.equity < record.floor ? `${cash(beyond)} below` : `${cash(beyond)} above`;
-    return `At ${clock(record.time_msc)} ${tick}took equity${whose} to ${cash(record.equity)} `
-      + `${currency}, ${where} the floor ${cash(record.floor)} of ${record.guard}.`;
-  }
-  return `At ${clock(record.time_msc)} ${tick}led to ${plainWords(record.type)}${whose} by `
-    + `${record.guard ?? "a rule"}${record.subject ? ` (${record.subject})` : ""}.`;
-}
+const FOLLOWING = 500;
 
-/** @param {string} id @param {{ back: () => void }} hooks */
+/** @param {string} id @param {{ back: () => void, open: (key: string) => void }} hooks */
 export function makeIncident(id, hooks) {
   const box = el("article", { class: "incident", "aria-busy": "true" });
+  /** @type {any[]} */
+  let later = [];
+  let isNamed = true, isStopped = false, missing = "";
+  /** @type {any} */
+  let chart = null, verdict = null;
 
   async function start() {
     try {
-      build(await ask(`/verdicts/${encodeURIComponent(id)}`));
+      verdict = await ask(`/verdicts/${encodeURIComponent(id)}`);
     } catch (error) {
       fill(box, error instanceof Problem && error.status === 404 ? notFound(hooks.back)
         : el("p", { class: "quiet" }, wordsOf(error)));
+      box.setAttribute("aria-busy", "false");
+      return;
     }
+    const { record } = verdict;
+    try {
+      const path = `${accountPath(record)}/events?after=${record.seq}&limit=${FOLLOWING}`;
+      later = (await ask(path)).events;
+    } catch (error) {
+      missing = wordsOf(error);
+    }
+    if (isStopped) return;
+    build();
     box.setAttribute("aria-busy", "false");
+    announce(box);
   }
 
-  function build(verdict, named = true) {
+  function build() {
     const { record } = verdict;
     const currency = verdict.currency ?? "";
-    const cost = [...new Set((verdict.timings ?? []).flatMap(one => one.sacrificed ?? []))];
-    const wait = [...new Set((verdict.timings ?? []).flatMap(one => one.yields_to ?? []))];
-    const text = story(record, currency, named)
-      + (cost.length ? ` The close went at once${broken(cost)}.` : "")
-      + (wait.length ? ` A close waited for ${wait.map(plainWords).join(", ")}.` : "");
-    const redact = el("input", { type: "checkbox", checked: !named,
-      onchange: () => build(verdict, !redact.checked) });
-    const quotes = Object.entries(verdict.quotes ?? {}).map(([symbol, quote]) =>
-      [symbol, price(quote.bid), price(quote.ask), age(quote.age_ms)]);
-    const positions = (verdict.positions ?? []).map(one => [named ? String(one.position_id) : "·",
-      one.symbol, one.side, volume(one.volume_lots), price(one.open_price),
-      price(one.stop_loss ?? null)]);
-    const rule = (verdict.rules ?? []).find(one => one.name === record.guard);
+    const came = cameOf(record, later);
+    const text = `${story(record, currency, isNamed)} ${outcome(record, came, currency,
+      noticeS())}`.trim();
+    const flat = flatness(record, came);
+    chart?.stop();
+    chart = incidentChart(record, currency, flat?.isFlat ? flat.at : null);
+    const key = `${record.server}/${record.login}`;
     fill(box, el("h1", { tabindex: -1 }, `${plainWords(record.type)}: ${record.guard ?? ""}`),
-      el("p", { class: "dim" }, named ? `${record.server}/${record.login} · ` : "",
-        el("span", { class: "id" }, id)), el("p", { class: "story" }, text),
-      el("div", { class: "acts" }, el("button", { onclick: () => {
-        navigator.clipboard?.writeText(text);
-        toast("The sentence is copied");
-      } }, "Copy sentence"), el("button", { onclick: () => print() }, "Print"),
-      el("button", { onclick: () => download(named ? verdict : redacted(verdict), id) },
-        "Download JSON"), el("label", null, redact, "Leave out names and ids")),
-      table("Prices used", ["Symbol", "Bid#", "Ask#", "Age#"], quotes, "None: no quote decided."),
-      table("Positions then", ["Id", "Symbol", "Side", "Lots#", "Open#", "Stop#"], positions,
-        "Flat: no position was open."),
-      table("Money then", ["What", "Amount#"], [["Balance", money(verdict.balance, currency)],
-        ["Credit", money(verdict.credit, currency)],
-        ["Equity", money(record.equity ?? null, currency)]], ""),
-      table("Rule", ["What", "Value"], Object.entries(rule ?? {}).map(([name, value]) =>
-        [plainWords(name), typeof value === "object" ? JSON.stringify(value) : String(value)]),
-      "The rule is in the journal only."),
-      el("section", { class: "block" }, el("h2", null, "Evidence"), el("p", { class: "dim" },
-        `Event ${record.seq}, rule set ${verdict.ruleset || "—"}, state digest `,
-        el("span", { class: "id" }, verdict.digest ?? "—"), verdict.agrees === false
-          ? el("b", { class: "wrong" }, " The stored digest does not agree.")
-          : " Stepped again from the journal just now: the same digest.")));
+      el("p", { class: "dim" }, isNamed ? [el("a", { href: `/a/${key}`, onclick: event => {
+        event.preventDefault();
+        hooks.open(key);
+      } }, key), " · "] : "", el("span", { class: "id" }, id)),
+      el("p", { class: "story" }, text), buttons(text, came), chart.box,
+      ...parts(currency, came));
   }
 
+  function buttons(text, came) {
+    const redact = el("input", { type: "checkbox", checked: !isNamed, onchange: () => {
+      isNamed = !redact.checked;
+      build();
+      box.querySelector("input")?.focus();
+    } });
+    const whole = () => (isNamed ? { verdict, records: came }
+      : redacted({ verdict, records: came }));
+    return el("div", { class: "acts" }, el("button", { onclick: () => {
+      navigator.clipboard?.writeText(text);
+      toast("The sentence is copied");
+    } }, "Copy sentence"), el("button", { onclick: () => print() }, "Print"),
+    el("button", { onclick: () => download(pageOf(box, id), `${id}.html`, "text/html") },
+      "Download page"), el("button", { onclick: () => download(JSON.stringify(whole(), null, 1),
+      `${id}.json`, "application/json") }, "Download JSON"),
+    el("label", null, redact, "Leave out names and ids"));
+  }
+
+  function parts(currency, came) {
+    const { record } = verdict;
+    const name = number_ => (isNamed ? String(number_) : "·");
+    const cash = value => money(value, currency);
+    const steps = timeline(record, came, currency, noticeS()).map(step => [seconds(step.after),
+      isNamed ? step.what : hidden(step.what, came), clock(step.at).split(" ").pop(),
+      step.seq === null ? "" : `#${step.seq}`]);
+    const positions = (verdict.positions ?? []).map(one => {
+      const quote = verdict.quotes?.[one.symbol];
+      return [name(one.position_id), one.symbol, one.side, volume(one.volume_lots),
+        price(one.open_price), quote ? price(one.side === "buy" ? quote.bid : quote.ask) : "—",
+        quote ? age(quote.age_ms) : "—", price(one.stop_loss ?? null)];
+    });
+    const rule = ruleOf();
+    const quotes = Object.entries(verdict.quotes ?? {}).map(([symbol, quote]) =>
+      [symbol, price(quote.bid), price(quote.ask), age(quote.age_ms)]);
+    return [table("Timeline", ["After#", "What", "At#", "Event#"], steps, "", false),
+      missing ? el("p", { class: "foot" }, `What followed cannot be read: ${missing}`) : null,
+      costs(currency, came, name),
+      table("Positions then", ["Id", "Symbol", "Side", "Lots#", "Open#", "Price used#", "Its age#",
+        "Stop#"], positions, "Flat: no position was open."),
+      table("Prices used", ["Symbol", "Bid#", "Ask#", "Age#"], quotes, "None: no quote decided."),
+      table("Money then", ["What", "Amount#"], [["Balance", cash(verdict.balance)],
+        ["Credit", cash(verdict.credit)], ["Floating, swap included", money(floating(verdict),
+          currency, true)], ["Equity", cash(record.equity ?? null)],
+        ["Floor", cash(record.floor ?? null)]], "", false),
+      table("Rule", ["What", "Value"], Object.entries(rule ?? {}).map(([what, value]) =>
+        ruleLine(what, value, currency)), "The rule is in the journal only.", false), evidence()];
+  }
+
+  function ruleOf() {
+    return (verdict.rules ?? []).find(one => one.name === verdict.record.guard);
+  }
+
+  function noticeS() {
+    return ruleOf()?.notice_s ?? 0;
+  }
+
+  /** Each fill against the quote that decided. */
+  function costs(currency, came, name) {
+    const fills = fillsOf(verdict, came);
+    const sum = fills.reduce((total, one) => total + (one.money ?? 0), 0);
+    const block = table("Cost of closing", ["Position", "Symbol", "Side", "Lots#",
+      "Deciding quote#", "Filled at#", "Slippage#", `Slippage, ${currency}#`, "After#"],
+    fills.map(one => {
+      const digits = priceDigits([one.quote, one.price]);
+      return [name(one.position), one.symbol, one.side, volume(one.lots), price(one.quote, digits),
+        price(one.price, digits), number(one.better, digits, true), el("span", {
+          class: "strong" }, money(one.money, currency, true)), seconds(one.after)];
+    }), "Nothing was closed by it so far.");
+    if (fills.length) {
+      block.append(el("p", { class: "foot" }, `Together ${money(sum, currency, true)} ${currency}: `
+        + "above zero the fill was better than the quote that decided."));
+    }
+    return block;
+  }
+
+  function evidence() {
+    const { record } = verdict;
+    const row = (what, ...value) => [what, el("span", null, ...value)];
+    const code = value => el("span", { class: "id" }, value ?? "—");
+    return el("div", null, table("Evidence", ["What", "Value"], [
+      row("Formula", verdict.formula ?? "—"), row("Event", `#${record.seq}`),
+      row("Rule set", verdict.ruleset || "—"), row("Rules, SHA-256", code(verdict.ruleset_hash)),
+      row("State after it, digest", code(verdict.digest)),
+      row("Stepped again from the journal just now", verdict.agrees === false
+        ? el("b", { class: "wrong" }, "The stored digest does not agree.")
+        : verdict.agrees ? "the same digest" : "its inputs are not in the journal any more"),
+      row("Journal's chain, just now", code(verdict.journal_head))], "", false),
+    el("p", { class: "foot" }, "To check it without this page: ",
+      el("code", null, `tidegate journal replay FILE --verdict ${id}`), " makes the same digest; ",
+      el("code", null, `tidegate journal verify FILE${verdict.journal_head
+        ? ` --head ${verdict.journal_head}` : ""}`), " says whether any row up to now was changed. "
+      + "What a slower poll would have seen needs every tick, which the journal does not keep: ",
+      el("code", null, "tidegate replay --compare-poll 10s,30s,60s"), " tells it of tick files."));
+  }
+
+  const forget = onRecord(one => {
+    const record = verdict?.record;
+    if (!record || one.server !== record.server || one.login !== record.login) return;
+    const last = later[later.length - 1]?.seq ?? record.seq;
+    if (one.seq <= last || later.length >= FOLLOWING) return;
+    later = [...later, one];
+    if (!cameOf(record, later).includes(one)) return;
+    const held = box.contains(document.activeElement) ? document.activeElement?.textContent : null;
+    const at = box.scrollTop;
+    build();
+    box.scrollTop = at;
+    if (held) [...box.querySelectorAll("button")].find(one_ => one_.textContent === held)?.focus();
+  });
   start();
-  return { box, stop() {} };
+  return { box, stop() {
+    isStopped = true;
+    forget();
+    chart?.stop();
+  } };
 }
 
-function redacted(verdict) {
-  const text = JSON.stringify(verdict, (name, value) => (["login", "server", "by", "comment",
-    "position_id", "ticket", "magic"].includes(name) ? undefined : value));
-  return JSON.parse(text);
+function floating(verdict) {
+  const { record } = verdict;
+  if (record.equity === undefined || verdict.balance === null || verdict.balance === undefined) {
+    return null;
+  }
+  return record.equity - verdict.balance - (verdict.credit ?? 0);
 }
 
-function download(verdict, id) {
-  const blob = new Blob([JSON.stringify(verdict, null, 1)], { type: "application/json" });
-  const link = el("a", { href: URL.createObjectURL(blob), download: `${id}.json` });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1_000);
+/** Without the numbers of positions and who released it. */
+function hidden(words, came) {
+  const ids = new Set(came.map(one => one.position_id).filter(Boolean).map(String));
+  return words.replace(/released by .*/, "released").replace(/\d+/g, found =>
+    (ids.has(found) ? "·" : found));
 }

@@ -5,7 +5,8 @@ import { el } from "./dom.js";
 
 const WORDS = [["/", "filter"], ["j k ↓ ↑", "next and previous account"], ["Enter", "open"],
   ["Esc", "back, clear"], ["x", "select; with shift a range"], ["g l", "the list"],
-  ["g a", "approvals"], ["h", "halt…"], ["f", "flatten…"], ["c", "copy the link"],
+  ["g i", "incidents"], ["g d", "discrepancies"], ["g a", "approvals"],
+  ["h", "halt…"], ["f", "flatten…"], ["c", "copy the link"],
   ["t", "times in UTC or local"], [".", "pause updates"], ["?", "this help"]];
 
 /** @param {Record<string, (event: KeyboardEvent) => void>} acts by key; two letters are a chord */

@@ -1,7 +1,7 @@
 // The list of accounts: tabs, filter, columns, totals, selection.
 
 import { me } from "./api.js";
-import { COLUMNS, columnsOf, NARROW, slimWidth, USUAL } from "./columns.js";
+import { COLUMNS, columnsOf, isTiny, NARROW, slimWidth, TINY, USUAL } from "./columns.js";
 import { el, fill, glyph, put } from "./dom.js";
 import { culprit } from "./filter.js";
 import { makeOrder } from "./order.js";
@@ -60,7 +60,7 @@ export function makeList(hooks) {
   }
 
   function columnIds() {
-    if (isNarrow()) return NARROW;
+    if (isNarrow()) return isTiny() ? TINY : NARROW;
     return ids.length ? ids : USUAL;
   }
 

@@ -4,9 +4,11 @@ import { makeAccount } from "./account.js";
 import { openAction, openBulk, openStop } from "./actions.js";
 import { closeSession, mayAct, mayHaveSession, me, openSession, whenSignedOut } from "./api.js";
 import { makeApprovals } from "./approvals.js";
-import { favicon, fill, put } from "./dom.js";
+import { announce, favicon, fill, put } from "./dom.js";
 import { firstSteps } from "./first_steps.js";
+import { makeDiscrepancies } from "./discrepancies.js";
 import { makeIncident } from "./incident.js";
+import { makeIncidents } from "./incidents.js";
 import { colourGains, listenKeys, openHelp } from "./keys.js";
 import { makeList } from "./list.js";
 import { showSignIn, signInAgain } from "./signin.js";
@@ -23,14 +25,19 @@ const alarm = /** @type {HTMLElement} */ (document.getElementById("alarm"));
 let view = null, list = null, stream = null, strip = null;
 let isLoaded = false, isLoading = false, notReady = "";
 
-/** `/a/server/login`, `/v/verdict`, `/?view=approvals`, or the list. */
+/** @type {Record<string, () => any>} by `?view=` */
+const VIEWS = { approvals: makeApprovals,
+  incidents: () => makeIncidents({ open: key => openKey(key), verdict: openVerdict }),
+  discrepancies: () => makeDiscrepancies({ open: key => openKey(key) }) };
+
+/** `/a/server/login`, `/v/verdict`, `/?view=...`, or the list. */
 function place() {
   const parts = location.pathname.split("/").filter(Boolean).map(decodeURIComponent);
   if (parts[0] === "a" && parts.length === 3) return { kind: "account", server: parts[1],
     login: parts[2] };
   if (parts[0] === "v" && parts.length === 2) return { kind: "incident", id: parts[1] };
   const named = new URLSearchParams(location.search).get("view");
-  return { kind: named === "approvals" ? "approvals" : "list" };
+  return { kind: named && VIEWS[named] ? named : "list" };
 }
 
 /** @param {string} path @param {boolean} [replace] */
@@ -49,6 +56,8 @@ const openKey = (key, replace = false) => {
   go(`/a/${encodeURIComponent(server)}/${login}`, replace);
 };
 
+const openVerdict = id => go(`/v/${encodeURIComponent(id)}`);
+
 function show() {
   const at = place();
   const isWide = matchMedia("(min-width: 1400px)").matches;
@@ -59,10 +68,14 @@ function show() {
   document.body.classList.toggle("away", at.kind !== "list" && !(at.kind === "account" && isWide));
   if (at.kind === "account") {
     view = makeAccount({ server: at.server, login: at.login },
-      { act: openAction, verdict: id => go(`/v/${id}`), back });
-  } else if (at.kind === "incident") view = makeIncident(at.id, { back });
-  else if (at.kind === "approvals") view = makeApprovals();
-  if (view) main.append(view.box);
+      { act: openAction, verdict: openVerdict, back });
+  } else if (at.kind === "incident") {
+    view = makeIncident(at.id, { back, open: key => openKey(key) });
+  } else if (VIEWS[at.kind]) view = VIEWS[at.kind]();
+  if (view) {
+    main.append(view.box);
+    announce(view.box);
+  }
   strip.draw(at.kind);
   list.drawHead();
   list.refresh(false);
@@ -175,12 +188,16 @@ function act(what) {
 }
 
 listenKeys({
-  "/": () => list?.filterBox.focus(), "?": openHelp, ".": () => stream && pause(),
+  "/": () => {
+    if (document.body.classList.contains("away")) back();
+    list?.filterBox.focus();
+  }, "?": openHelp, ".": () => stream && pause(),
   j: () => walk(1), k: () => walk(-1), ArrowDown: () => walk(1), ArrowUp: () => walk(-1),
   Enter: () => list?.current() && openKey(list.current().key),
   Escape: () => (view ? back() : list?.deselect()),
   x: event => list?.pickCurrent(event.shiftKey), X: () => list?.pickCurrent(true),
-  gl: back, ga: () => go("/?view=approvals"), h: () => act("halt"), f: () => act("flatten"),
+  gl: back, gi: () => go("/?view=incidents"), gd: () => go("/?view=discrepancies"),
+  ga: () => mayAct() && go("/?view=approvals"), h: () => act("halt"), f: () => act("flatten"),
   c: () => navigator.clipboard?.writeText(location.href).then(() => toast("The link is copied")),
   t: () => {
     toast(`Times are ${turnZone()}`);

@@ -21,6 +21,8 @@ export function makeStrip(filterBox, hooks) {
     title: "Pause or go on with updates (.)" }, words);
   const clock = el("span", { class: "who zone" });
   const nav = el("nav", { "aria-label": "Views" }, link("/", "Accounts", "list"),
+    link("/?view=incidents", "Incidents", "incidents"),
+    link("/?view=discrepancies", "Discrepancies", "discrepancies"),
     mayAct() ? link("/?view=approvals", "Approvals", "approvals") : null);
   const mark = link("/", "", "");
   mark.className = "mark";
@@ -30,7 +32,8 @@ export function makeStrip(filterBox, hooks) {
     el("span", { class: "who" }, el("b", null, me()?.subject ?? ""), ` ${me()?.role ?? ""}`),
     el("button", { class: "plain", "aria-label": "Keys and settings", onclick: hooks.help }, "?"),
     el("button", { class: "plain out", onclick: hooks.signOut }, "Sign out"),
-    mayAct() ? el("button", { class: "danger", onclick: hooks.stop }, "Stop everything…") : null);
+    mayAct() ? el("button", { class: "danger", onclick: hooks.stop }, el("span", null, "Stop",
+      el("span", { class: "rest" }, " everything"), "…")) : null);
   return {
     /** @param {string} kind of the view */
     draw(kind) {

@@ -1,16 +1,18 @@
 // The tables of one account. Each is given the snapshot and makes itself anew: they are short.
 
 import { el, glyph, meter } from "./dom.js";
-import { age, clock, clockTip, countdown, money, NONE, percent, plainWords, price, priceDigits,
-  volume } from "./words.js";
+import { bySymbol, slopeOf } from "./history.js";
+import { age, clock, clockTip, countdown, money, NONE, number, percent, plainWords, price,
+  priceDigits, reasonWords, volume } from "./words.js";
 
 /**
  * @param {string} title
  * @param {string[]} heads a name that ends with `#` is of numbers
  * @param {any[][]} lines cells; a cell may be a node, a text or an object of `el`'s properties
  * @param {string} empty
+ * @param {boolean} [counts] says how many lines there are
  */
-export function table(title, heads, lines, empty) {
+export function table(title, heads, lines, empty, counts = true) {
   const id = `t-${title.toLowerCase().replace(/\W+/g, "-")}`;
   const nums = heads.map(head => head.endsWith("#"));
   const body = lines.length
@@ -22,7 +24,7 @@ export function table(title, heads, lines, empty) {
         el(at ? "td" : "th", { scope: at ? null : "row", class: nums[at] ? "num" : "" }, cell)))))))
     : el("p", { class: "empty" }, empty);
   return el("section", { class: "block" }, el("h2", { id }, title,
-    lines.length ? el("span", { class: "dim" }, ` ${lines.length}`) : null), body);
+    lines.length && counts ? el("span", { class: "dim" }, ` ${lines.length}`) : null), body);
 }
 
 /** In words, with the numbers put in. @param {any} guard @param {string} currency */
@@ -83,9 +85,10 @@ export function guardsTable(row, now, opened) {
     : el("p", { class: "empty" }, "No guard watches this account: its rule set is empty."));
 }
 
-/** @param {any} snap */
-export function positionsTable(snap) {
+/** @param {any} snap @param {boolean} canClose */
+export function positionsTable(snap, canClose) {
   const isLive = Boolean(snap.live);
+  const closing = new Set((snap.live?.closes ?? []).map(one => one.position_id));
   const lines = snap.positions.map(one => {
     const digits = priceDigits([one.open_price, one.current_price, one.stop_loss, one.take_profit]);
     const matched = one.intent_id ? el("span", { class: "state s-known" }, glyph("known"),
@@ -97,24 +100,48 @@ export function positionsTable(snap) {
       el("span", { "data-gain": gain, class: "strong" }, money(one.profit, snap.currency, true)),
       money(one.swap, snap.currency, true), price(one.stop_loss, digits),
       price(one.take_profit, digits), el("span", { title: clockTip(one.opened_at_msc) },
-        clock(one.opened_at_msc, { ms: false })), isLive ? matched : NONE];
+        clock(one.opened_at_msc, { ms: false })), isLive ? matched : NONE,
+      ...(canClose ? [closing.has(one.position_id) ? el("span", { class: "dim" }, "closing")
+        : el("button", { "data-close": one.position_id,
+          "aria-label": `Close ${one.symbol} ${one.position_id}…` }, "Close…")] : [])];
   });
   const box = table("Positions", ["Id", "Symbol", "Side", "Lots#", "Open#", "Now#", "Floating#",
-    "Swap#", "Stop#", "Target#", "Opened#", "Intent"], lines, "Flat: no position is open.");
+    "Swap#", "Stop#", "Target#", "Opened#", "Intent", ...(canClose ? ["Close"] : [])], lines,
+  "Flat: no position is open.");
   if (lines.length) box.append(el("p", { class: "foot" }, footer(snap)));
   return box;
 }
 
-/** Net lots by symbol, what all stops would cost. @param {any} snap */
+/** Net lots by symbol, what all stops would cost, and prices that would reach the floor alone. */
 function footer(snap) {
-  const net = new Map();
-  for (const one of snap.positions) {
-    const signed = one.side === "buy" ? one.volume_lots : -one.volume_lots;
-    net.set(one.symbol, (net.get(one.symbol) ?? 0) + signed);
-  }
+  const symbols = bySymbol(snap);
+  const net = symbols.map(({ symbol, positions }) => `${symbol} ${volume(positions.reduce(
+    (sum, one) => sum + (one.side === "buy" ? one.volume_lots : -one.volume_lots), 0))}`);
   const unstopped = snap.positions.filter(one => one.stop_loss === null).length;
-  return `Net ${[...net].map(([symbol, lots]) => `${symbol} ${volume(lots)}`).join(", ")} lots. `
-    + (unstopped ? `${unstopped} of ${snap.positions.length} without a stop.` : "All have a stop.");
+  const said = [`Net ${net.join(", ")} lots.`, unstopped
+    ? `${unstopped} of ${snap.positions.length} without a stop.` : stopped(snap)];
+  const guard = snap.guards.find(one => one.name === snap.nearest_guard);
+  const reached = guard && guard.distance > 0 ? symbols.filter(one => one.slope)
+    .map(one => [one, one.price - guard.distance / one.slope]).filter(([, at]) => at > 0)
+    .slice(0, 3).map(([one, at]) => `${one.symbol} at ${price(at, priceDigits([one.price]))} (${
+      number(100 * (at / one.price - 1), 2, true)}${"\u202f"}%)`) : [];
+  if (reached.length) {
+    said.push(`Alone would reach the floor of ${guard.name}, about: ${reached.join(", ")}.`);
+  }
+  return said.join(" ");
+}
+
+/** What it costs if every stop is filled at its price, against the room. */
+function stopped(snap) {
+  let change = 0;
+  for (const one of snap.positions) {
+    const slope = slopeOf([one]);
+    if (slope === null) return "All have a stop.";
+    change += slope * (one.stop_loss - one.current_price);
+  }
+  const room = snap.room === null ? "" : `, room ${money(snap.room, snap.currency)}`;
+  return `All have a stop: if each is hit, equity changes by ${money(change, snap.currency, true)}`
+    + `${room}.`;
 }
 
 /** @param {any} snap */
@@ -134,7 +161,7 @@ export function closesTable(snap, now) {
     `${one.symbol} ${one.position_id}`, plainWords(one.kind), plainWords(one.state),
     volume(one.volume_lots), volume(one.target_volume_lots), String(one.attempts),
     one.answer ?? NONE, el("span", { class: "strong" }, age(now - one.decided_at_msc)),
-    plainWords(one.reason)]);
+    reasonWords(one.reason)]);
   return table("Closes in flight", ["Intent", "Position", "Kind", "State", "Lots left#", "Target#",
     "Tries#",
     "Answer", "Not flat for#", "Why"], lines, "None.");

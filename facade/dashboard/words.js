@@ -91,6 +91,12 @@ export function turnZone() {
   return zone;
 }
 
+/** `2026-05-01T12:30:01.690Z` as a clock of the chosen zone shows it. @param {number} msc */
+export function wall(msc) {
+  const offset = zone === "UTC" ? 0 : new Date(msc).getTimezoneOffset() * -60_000;
+  return new Date(msc + offset).toISOString();
+}
+
 /**
  * `12:30:01.690Z`, with the date when it is not today.
  * @param {number | null | undefined} msc
@@ -98,9 +104,8 @@ export function turnZone() {
  */
 export function clock(msc, how = {}) {
   if (msc === null || msc === undefined) return NONE;
-  const offset = zone === "UTC" ? 0 : new Date(msc).getTimezoneOffset() * -60_000;
-  const text = new Date(msc + offset).toISOString();
-  const today = new Date((how.now ?? Date.now()) + offset).toISOString().slice(0, 10);
+  const text = wall(msc);
+  const today = wall(how.now ?? Date.now()).slice(0, 10);
   const time = text.slice(11, how.ms === false ? 19 : 23) + (zone === "UTC" ? "Z" : "");
   return text.slice(0, 10) === today ? time : `${text.slice(0, 10)} ${time}`;
 }
@@ -114,6 +119,11 @@ export function clockTip(msc) {
 /** @param {string} text */
 export function plainWords(text) {
   return text.replaceAll("_", " ");
+}
+
+/** Why something was closed; a guard keeps the name its rule set gives it. @param {string} text */
+export function reasonWords(text) {
+  return text.startsWith("guard:") ? `guard ${text.slice(6)}` : plainWords(text);
 }
 
 /** @param {number} count @param {string} one @param {string} [many] */

@@ -4,7 +4,6 @@ Sign-in, CSRF, keys and answers are as the facade's; a restart is a stop and a s
 """
 
 import asyncio
-import math
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterable
@@ -20,7 +19,15 @@ from starlette.routing import Route
 
 from engine.domain.snapshot import Snapshot
 from facade.pages import Pages
-from tests.browser.desk_world import close, now_msc, shown
+from tests.browser.desk_world import close, shown
+from tests.browser.fake_history import (
+    VERDICT,
+    after_verdict,
+    buckets_of,
+    discrepancies_of,
+    incidents_of,
+    records_of,
+)
 
 TOKEN = "ey.token.of.kim"
 CSRF = "csrf-of-kim"
@@ -90,9 +97,13 @@ class FakeApi:
             ("GET", f"{ONE}/events", self._events),
             ("GET", f"{ONE}/equity", self._equity),
             ("POST", f"{ONE}/{{what}}", self._command),
+            ("PUT", f"{ONE}/{{what}}", self._command),
+            ("POST", f"{API}/reconciliation/{{what}}", self._command),
             ("POST", f"{API}/{{what:str}}", self._command),
             ("GET", f"{API}/approvals", self._approvals),
             ("GET", f"{API}/verdicts/{{id}}", self._verdict),
+            ("GET", f"{API}/incidents", self._incidents),
+            ("GET", f"{API}/reconciliation/logs", self._logs),
             ("GET", f"{API}/stream", self._stream),
             ("GET", "/readyz", self._ready),
         ]
@@ -140,22 +151,18 @@ class FakeApi:
 
     async def _events(self, request: Request) -> Response:
         found = self._found(request)
-        if found is None:
+        is_told = request.path_params["login"] == str(VERDICT["login"])
+        if found is None and not is_told:
             return _problem(404, "not_found", "There is nothing of that name among your accounts.")
-        return _json({"events": records_of(found), "has_more": False})
+        after, limit = (int(request.query_params.get(one, 100)) for one in ("after", "limit"))
+        past = after_verdict() if found is None else records_of(found)
+        later = [one for one in past if one["seq"] > after]
+        return _json({"events": later[:limit], "has_more": len(later) > limit})
 
     async def _equity(self, request: Request) -> Response:
-        found = self._found(request)
-        end = now_msc() // 10_000 * 10_000
-        level = 100_000.0 if found is None or found.equity is None else found.equity
-        buckets = []
-        for n in range(180):
-            wave = 900 * math.sin(n / 17) + 500 * math.sin(n / 5.3) + (179 - n) * 14
-            high, low = level + wave + 90, level + wave - 120
-            buckets.append({"start_msc": end - (179 - n) * 10_000, "open": level + wave,
-                            "high": high, "low": low, "close": level + wave,
-                            "balance_close": 100_000.0})  # fmt: skip
-        return _json({"buckets": buckets, "bucket_s": 10})
+        asked = request.query_params
+        span = int(asked.get("from_msc", 0)), int(asked.get("to_msc", 2**52))
+        return _json(buckets_of(self._found(request), asked["bucket"], *span))
 
     async def _command(self, request: Request) -> Response:
         if not self._knows(request) or request.headers.get("x-csrf-token") != CSRF:
@@ -167,7 +174,9 @@ class FakeApi:
         if what == "release":
             return _json({"approval_id": "apr_1", "status": "waiting"}, 202)
         if what == "flatten" and found is not None:
-            closes = tuple(close(one.position_id, one.symbol) for one in found.positions)
+            chosen = body.get("position_id")
+            closes = tuple(close(one.position_id, one.symbol) for one in found.positions
+                           if chosen in (None, one.position_id))  # fmt: skip
             if found.live is not None:
                 self.put(replace(found, live=replace(found.live, closes=closes)))
         if what == "halt" and found is not None:
@@ -181,6 +190,14 @@ class FakeApi:
         if request.path_params["id"] != "vrd_7Q":
             return _problem(404, "not_found", "There is nothing of that name among your accounts.")
         return _json(VERDICT)
+
+    async def _incidents(self, request: Request) -> Response:
+        found = incidents_of(self.accounts.values(), request.query_params.get("kind", ""))
+        return _json({"incidents": found, "is_complete": True, "accounts": len(self.accounts)})
+
+    async def _logs(self, request: Request) -> Response:
+        return _json({"open": [], "log": discrepancies_of(self.accounts.values()),
+                      "is_complete": True})  # fmt: skip
 
     async def _ready(self, request: Request) -> Response:
         return _json({"status": "ready", "reasons": []})
@@ -217,39 +234,3 @@ def _problem(status: int, reason: str, detail: str) -> Response:
     body = {"type": f"urn:tidegate:problem:{reason}", "title": reason, "status": status,
             "detail": detail}  # fmt: skip
     return Response(msgspec.json.encode(body), status, media_type="application/problem+json")
-
-
-def records_of(one: Snapshot) -> list[dict[str, Any]]:
-    """What may have happened to it."""
-    at = {"login": one.login, "server": one.server}
-    now = now_msc()
-    return [
-        {"type": "account_opened", "seq": 1, "time_msc": now - 9_000_000, "balance": 100_000.0,
-         "equity": 100_000.0, "initial": 100_000.0, "currency": "USD", **at},
-        {"type": "day_reset", "seq": 2, "time_msc": now - 8_000_000, "guard": "daily_loss",
-         "reference": 100_000.0, "floor": 95_000.0, "local_time": "00:00", **at},
-        {"type": "guard_warning", "seq": 11, "time_msc": now - 61_000, "verdict_id": "vrd_6K",
-         "guard": "daily_loss", "kind": "equity_limit", "equity": 96_110.0, "balance": 100_000.0,
-         "floor": 95_000.0, "reference": 100_000.0, "used_percent": 77.8, **at},
-        {"type": "guard_breach", "seq": 12, "time_msc": now - 400, "verdict_id": "vrd_7Q",
-         "guard": "daily_loss", "kind": "equity_limit", "equity": 94_848.8, "balance": 100_000.0,
-         "floor": 95_000.0, "reference": 100_000.0, "measured": "equity", "comparator": "below",
-         "action": "close_and_halt", **at},
-    ]  # fmt: skip
-
-
-VERDICT = {
-    "verdict_id": "vrd_7Q",
-    "record": {"type": "guard_breach", "seq": 12, "time_msc": 1_399_033_801_690, "login": 1001,
-               "server": "Demo-1", "guard": "trailing", "kind": "equity_limit", "equity": 97_093.3,
-               "balance": 100_000.0, "floor": 97_133.1, "reference": 102_133.1,
-               "comparator": "below", "tick": {"index": 66_955, "symbol": "XAUUSD",
-                                               "bid": 1274.716, "ask": 1277.337}},
-    "quotes": {"XAUUSD": {"bid": 1274.716, "ask": 1277.337, "age_ms": 0}},
-    "balance": 100_000.0, "credit": 0.0, "currency": "USD",
-    "positions": [{"position_id": 501, "symbol": "XAUUSD", "side": "buy", "volume_lots": 3.0,
-                   "open_price": 1284.405, "stop_loss": None}],
-    "rules": [{"name": "trailing", "kind": "equity_limit", "comparator": "below",
-               "warn_percent": 75.0}],
-    "ruleset": "house", "digest": "9f3a41c2d0b7", "agrees": True,
-}  # fmt: skip

@@ -1,85 +1,14 @@
 """The dashboard in a real browser: signing in, living numbers, commands, keys, access, silence."""
 
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser
 
-from tests.browser.desk_world import account, house, live, many, now_msc
+from tests.browser.desk_page import AXE, Desk, violations
+from tests.browser.desk_world import account, live, many, now_msc
 from tests.browser.fake_api import TOKEN, FakeApi
-
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-)
-AXE = Path(__file__).parent / "vendor" / "axe.min.js"
-PATIENCE_MS = 30_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium; where there is none the tests are skipped and say so."""
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("no chromium on this machine: the dashboard was not opened in a browser")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def api() -> Iterator[FakeApi]:
-    made = FakeApi(house())
-    made.start()
-    yield made
-    made.stop()
-
-
-class Desk:
-    """A signed-in page, with all it complained of and asked for."""
-
-    def __init__(self, browser: Browser, api: FakeApi, path: str = "/", **context: Any) -> None:
-        context.setdefault("viewport", {"width": 1280, "height": 800})
-        self.context = browser.new_context(**context)
-        self.page: Page = self.context.new_page()
-        self.page.set_default_timeout(PATIENCE_MS)
-        self.trouble: list[str] = []
-        self.asked: list[str] = []
-        self.page.on("console", self._hear)
-        self.page.on("pageerror", lambda error: self.trouble.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.goto(api.address + path)
-        self.page.fill("#token", TOKEN)
-        self.page.click("button:has-text('Sign in')")
-        self.page.wait_for_selector("html[data-ready]")
-
-    def _hear(self, message: ConsoleMessage) -> None:
-        # A refused request is said on the console by the browser itself; the tests cause those.
-        if "Failed to load resource" not in message.text:
-            self.trouble.append(message.text)
-
-    def row(self, login: int) -> str:
-        return f'tr[data-key="Demo-1/{login}"]'
-
-    def close(self) -> None:
-        assert self.trouble == []
-        self.context.close()
-
-
-@pytest.fixture
-def desk(browser: Browser, api: FakeApi) -> Iterator[Desk]:
-    made = Desk(browser, api)
-    made.page.wait_for_selector("tr[data-key]")
-    yield made
-    made.close()
 
 
 def test_a_wrong_token_is_refused_in_words_and_a_right_one_opens_the_desk(
@@ -346,25 +275,17 @@ def test_axe_finds_nothing(browser: Browser, api: FakeApi, scheme: Any, width: i
     page = desk.page
     page.wait_for_selector("tr[data-key]")
     page.add_script_tag(path=AXE)
-    found = _violations(page)
+    found = violations(page)
     wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     assert wide <= 0
     page.click(desk.row(1007))
     page.wait_for_selector(".stage canvas")
-    found += _violations(page)
+    found += violations(page)
     page.click("[data-act=flatten]")
-    found += _violations(page)
+    found += violations(page)
     page.keyboard.press("Escape")
     page.click(".e-guard_breach >> text=why")
     page.wait_for_selector(".story")
-    found += _violations(page)
+    found += violations(page)
     assert not found, "\n".join(found)
     desk.context.close()
-
-
-def _violations(page: Page) -> list[str]:
-    found: list[str] = page.evaluate(
-        """async () => (await axe.run()).violations.flatMap(one => one.nodes.map(
-          node => `${one.id}: ${node.target} ${node.failureSummary}`))"""
-    )
-    return found

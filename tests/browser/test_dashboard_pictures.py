@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import sync_playwright
 
+from tests.browser.desk_page import ARGUMENTS
 from tests.browser.desk_world import house
 from tests.browser.fake_api import TOKEN, FakeApi
-from tests.browser.test_dashboard import ARGUMENTS
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 SHOTS: list[tuple[str, str, str, dict[str, int]]] = [
@@ -18,9 +18,22 @@ SHOTS: list[tuple[str, str, str, dict[str, int]]] = [
     ("desk-light", "light", "/", {"width": 1280, "height": 760}),
     ("desk-account-dark", "dark", "/a/Demo-1/1007", {"width": 1680, "height": 950}),
     ("desk-account-light", "light", "/a/Demo-1/1011", {"width": 1680, "height": 950}),
+    ("desk-incident-light", "light", "/v/vrd_7Q", {"width": 1280, "height": 1000}),
+    ("desk-incidents-dark", "dark", "/?view=incidents", {"width": 1280, "height": 560}),
+    ("desk-days-dark", "dark", "/a/Demo-1/1007#t-days", {"width": 1280, "height": 760}),
+    ("desk-phone-incident", "dark", "/v/vrd_7Q", {"width": 390, "height": 800}),
     ("desk-phone", "dark", "/", {"width": 390, "height": 800}),
     ("desk-phone-account", "light", "/a/Demo-1/1007", {"width": 390, "height": 800}),
 ]
+
+
+READY = [
+    ("/a/", ".legend li"),
+    ("/v/", ".story"),
+    ("/?", ".wide table"),
+    ("/", "tr[data-key]:visible"),
+]
+"""What stands on a page that is whole."""
 
 
 def test_every_picture_shows_a_whole_page(tmp_path: Path) -> None:
@@ -38,8 +51,11 @@ def test_every_picture_shows_a_whole_page(tmp_path: Path) -> None:
             page.goto(api.address + path)
             page.fill("#token", TOKEN)
             page.click("button:has-text('Sign in')")
-            wanted = "tr[data-key]:visible" if path == "/" else ".stage canvas"
-            page.wait_for_selector(wanted)
+            page.wait_for_selector(next(one for start, one in READY if path.startswith(start)))
+            if "#" in path:
+                page.locator(path[path.index("#") :]).evaluate(
+                    "node => { node.scrollIntoView(); node.closest('article').scrollTop -= 24; }"
+                )
             page.mouse.move(0, 0)
             page.wait_for_selector(".pulse:has-text('live')")
             page.screenshot(path=kept / f"{name}.png")

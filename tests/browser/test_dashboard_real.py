@@ -12,7 +12,7 @@ from playwright.sync_api import sync_playwright
 from engine.domain.commands import Halt
 from facade.app import make_app
 from facade.pages import Pages
-from tests.browser.test_dashboard import ARGUMENTS, PATIENCE_MS
+from tests.browser.desk_page import ARGUMENTS, PATIENCE_MS
 from tests.facade.api_house import ApiHouse, api_house
 from tests.facade.http_floor import served
 
@@ -86,6 +86,10 @@ def test_an_account_of_the_real_api_breaches_before_ones_eyes_and_is_halted(
         page.wait_for_selector(".e-guard_breach")
         page.click("[aria-label='Back to the list']")
         page.wait_for_selector("tr[data-key='Demo-1/1002'].r-breached")
+        page.keyboard.press("g")
+        page.keyboard.press("i")
+        page.click(".wide tr:has-text('Demo-1/1002'):has-text('Breach') >> th a")
+        page.wait_for_selector("text=There is no such page")  # this desk keeps no verdicts
         browser.close()
     assert trouble == []
     halts = [command for _, command in running.house.desk.given if isinstance(command, Halt)]

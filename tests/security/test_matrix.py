@@ -40,6 +40,7 @@ NAMED_IN_QUERY = {
     f"{API}/reconciliation/logs",
     f"{API}/positions/open",
     f"{API}/guards/status",
+    f"{API}/incidents",
     f"{API}/stream",
 }
 CASES = [

@@ -6,10 +6,13 @@ from typing import Protocol
 
 import pytest
 import trio
+from msgspec.structs import replace
 from trio.testing import MockClock
 
 from adapters.memory.journal import MemoryJournal
+from adapters.sqlite.chain import parse_head
 from adapters.sqlite.journal import open_journal
+from adapters.sqlite.verification import verify
 from engine.domain.ids import AccountKey
 from engine.domain.records import AccountHalted
 from engine.errors import JournalError
@@ -41,6 +44,25 @@ async def test_what_was_appended_is_read_in_order(journal: Kept) -> None:
     await journal.append(KEY, [halted(1), halted(2)])
     await journal.append(KEY, [halted(3)])
     assert [r.seq for r in await journal.read(KEY, 0, 100)] == [1, 2, 3]
+
+
+async def test_a_pin_vouches_for_a_file_and_finds_another_made_in_its_place(
+    tmp_path: Path,
+) -> None:
+    pins = []
+    for name, cause in (("one.db", "x"), ("other.db", "y")):
+        async with open_journal(tmp_path / name) as opened:
+            await opened.append(KEY, [replace(halted(1), cause=cause)])
+            pin = parse_head(await opened.pin() or "")
+            assert pin is not None
+            pins.append(pin)
+            await opened.append(KEY, [halted(2)])
+    assert verify(tmp_path / "one.db", [pins[0]]).fault is None
+    assert verify(tmp_path / "other.db", [pins[0]]).fault is not None
+
+
+async def test_what_outlives_no_program_has_no_pin() -> None:
+    assert await MemoryJournal().pin() is None
 
 
 async def test_reading_goes_on_after_a_seq_and_stops_at_a_limit(journal: Kept) -> None:
