@@ -11,7 +11,7 @@ from engine.domain.events import DealReported
 from engine.domain.guard_views import Sight
 from engine.domain.guards import Action, EquityLimit, Money, Reference
 from engine.domain.ids import AccountKey
-from engine.domain.records import GuardBreach, PositionClosed
+from engine.domain.records import GuardBreach, PositionClosed, Tick
 from engine.domain.snapshot import snapshot_of
 from engine.domain.step import Step
 from tests.domain.accounts import START_MSC, buy, sell
@@ -235,6 +235,7 @@ async def test_who_was_too_late_to_be_told_decides_on_the_newest_tick(
         await floor.supervisor.settle()
         [_, breach] = [r for r in await floor.records() if isinstance(r, GuardBreach)]
         assert breach.guard == "floor"
+        assert isinstance(breach.tick, Tick)
         assert breach.tick.bid == 1.07
         assert breach.tick.index == floor.index - 1
         assert not seat.is_deaf
