@@ -59,8 +59,8 @@ from engine.domain.step import Step, obey, step
 from engine.domain.valuation import symbols_needed
 from engine.domain.watch import Marks
 from engine.errors import JournalError, JournalFullError
-from engine.inbox import Asked, Inbox, Noted, Reported, Told
-from engine.kept import Entry
+from engine.inbox import Asked, Inbox, Item, Noted, Reported, Told
+from engine.kept import Entry, KeptStep
 from engine.outbox import Seen
 from engine.ports import Journal, Outbox
 from engine.seats import Seat
@@ -72,6 +72,8 @@ CRASHED = "crashed"
 FULL_PAUSE_S = 0.5
 """Between two tries to write to a full disk."""
 
+_GATHERED = 32
+"""Steps that share an append at most."""
 _BURST = 16
 """Items taken between two checkpoints: a fraction of a millisecond."""
 
@@ -196,7 +198,7 @@ class Actor:
         while self._agenda:
             job = self._agenda[0]
             if isinstance(job, Store):
-                await self._store(job.records, job.entry)
+                await self._store(self._gathered(job))
                 self._agenda.popleft()
             elif isinstance(job, SendClose):
                 deals = await self._outbox.send(self.state, job, self._seen)
@@ -206,6 +208,39 @@ class Actor:
                 todo = self._do(job)
                 self._agenda.popleft()
                 self._agenda.extendleft(reversed(todo))
+
+    def _gathered(self, store: Store) -> Store:
+        """The same with what the link said next, stepped too: to wait for each would take longer.
+
+        What follows from any of it comes after all of it is durable, in the order it would have.
+        """
+        while (
+            self._hands is not None
+            and not store.closes
+            and len(store.steps) < _GATHERED
+            and self.inbox.is_noted_next
+        ):
+            item = self.inbox.take_nowait()
+            assert item is not None, "next, and not there"
+            self._agenda.append(item)
+            try:
+                todo = self._done_ahead(item)
+            except Exception:  # noqa: BLE001  it stays, undone, and raises again in its turn
+                return store
+            self._agenda.pop()
+            first = todo[0] if todo else None
+            if isinstance(first, Store):
+                store = self._agenda[0] = Store((*store.steps, *first.steps))
+                del todo[0]
+            self._agenda.extend(todo)
+        return store
+
+    def _done_ahead(self, item: Item) -> list[Job]:
+        """What is left of an item once it is stepped."""
+        todo = self._do(item)
+        if todo and isinstance(todo[0], Event):
+            todo[:1] = self._do(todo[0])
+        return todo
 
     def _do(self, job: Job) -> list[Job]:
         """One job that never waits, and what it leaves to do before all else."""
@@ -371,11 +406,11 @@ class Actor:
             assert taken is not None, "a live step without its input cannot be kept"
             if must_be_kept(before, taken, done):
                 entry = Entry(self.entries + 1, encode_entry(before, taken), state_digest(state))
-                todo.append(Store(records, entry))
+                todo.append(Store((KeptStep(records, entry),)))
             rest = tuple([e for e in done.effects if not isinstance(e, Publish | SendCommand)])
             todo.extend([HandOut(rest)] if rest else ())
         else:
-            todo.extend([Store(records)] if records else ())
+            todo.extend([Store((KeptStep(records),))] if records else ())
             todo.extend([effect for effect in done.effects if isinstance(effect, SendClose)])
         self._take(before, state, records, taken)
         if hands is not None:
@@ -429,10 +464,10 @@ class Actor:
         if isinstance(taken, QuoteMarked):
             self._index += 1  # this tick's mark is taken
 
-    async def _store(self, records: tuple[Record, ...], entry: Entry | None = None) -> None:
+    async def _store(self, store: Store) -> None:
         while True:
             try:
-                await self._journal.append(self.key, records, entry)
+                await self._journal.append_all(self.key, store.steps)
                 break
             except JournalFullError:
                 if self._hands is None:
@@ -443,7 +478,7 @@ class Actor:
                 raise
             except Exception as error:
                 raise JournalError(f"{self.key}: records may not be durable") from error
-        hands = self._hands
+        hands, records = self._hands, store.records
         if hands is not None and records:
             hands.meter.observe("decision_to_durable", self._since_s(self._decided_ns))
             hands.tap.publish(self.key, records)

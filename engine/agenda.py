@@ -10,10 +10,10 @@ from engine.domain.effects import Effect, SendClose
 from engine.domain.events import MarketFound, QuoteMarked, ReplayEnded, TimeReached
 from engine.domain.ids import AccountKey
 from engine.domain.inputs import Event
-from engine.domain.records import Record
+from engine.domain.records import CloseIntended, Record
 from engine.domain.step import Step
 from engine.inbox import Item, Reply
-from engine.kept import Entry
+from engine.kept import KeptStep
 from engine.link import Receipt
 from engine.meters import Meter
 from engine.ports import Terminals
@@ -51,10 +51,19 @@ class Hands:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """To be made durable."""
+    """To be made durable, as one."""
 
-    records: tuple[Record, ...]
-    entry: Entry | None = None
+    steps: tuple[KeptStep, ...]
+
+    @property
+    def closes(self) -> bool:
+        """Whether closes wait for it: then it waits for nothing."""
+        return any(isinstance(record, CloseIntended) for record in self.records)
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """Of all its steps, in order."""
+        return tuple([record for step in self.steps for record in step.records])
 
 
 @dataclass(frozen=True, slots=True)

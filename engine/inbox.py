@@ -208,6 +208,13 @@ class Inbox:
         """Counts ticks that were not even told, because too many waited."""
         self._conflated += ticks
 
+    @property
+    def is_noted_next(self) -> bool:
+        """Whether the next item is something the link or the clock says."""
+        if not self._urgent or not isinstance(self._urgent[0], Noted):
+            return False
+        return not self._has_ticks_before(self._urgent[0])
+
     def take_nowait(self) -> Item | None:
         """The next item; None when there is none. Never waits."""
         if self._urgent and not self._has_ticks_before(self._urgent[0]):

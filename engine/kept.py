@@ -3,7 +3,10 @@
 A restart takes the newest state and steps the entries after it.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from engine.domain.records import Record
 
 
 class Entry(NamedTuple):
@@ -15,6 +18,13 @@ class Entry(NamedTuple):
     """Opaque to the journal: `journaled.py` makes and reads it."""
     digest: str
     """Of the state after it."""
+
+
+class KeptStep(NamedTuple):
+    """What a journal keeps of one step: its records, and its input where that is kept."""
+
+    records: Sequence[Record]
+    entry: Entry | None = None
 
 
 class KeptState(NamedTuple):

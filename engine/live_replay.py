@@ -79,6 +79,10 @@ class _KeptNowhere:
         """See `Journal.append`."""
         await trio.lowlevel.checkpoint()
 
+    async def append_all(self, *_: object, **__: object) -> None:
+        """See `Journal.append_all`."""
+        await trio.lowlevel.checkpoint()
+
     async def read(self, *_: object, **__: object) -> tuple[Record, ...]:
         """See `Journal.read`; there is nothing."""
         await trio.lowlevel.checkpoint()

@@ -28,7 +28,7 @@ from engine.domain.reports import (
 )
 from engine.domain.snapshot import Snapshot
 from engine.errors import UserError
-from engine.kept import Entry, KeptState
+from engine.kept import Entry, KeptState, KeptStep
 from engine.link import LinkQuote, PositionChange, Receipt, Sent, TerminalFacts
 from engine.marking.ticks import TickStream
 from engine.outbox import Seen
@@ -71,6 +71,13 @@ class Journal(Protocol):
         Raises:
             JournalError: they may not be durable. Nothing may be acknowledged from here on.
             JournalFullError: none is kept for want of space. The same append may be tried again.
+        """
+
+    async def append_all(self, key: AccountKey, steps: Sequence[KeptStep]) -> None:
+        """The same of several steps of an account, in order; what of them was kept is a beginning.
+
+        Raises:
+            JournalError, JournalFullError: as `append`; for want of space none is kept.
         """
 
     async def read(self, key: AccountKey, after_seq: int, limit: int) -> Sequence[Record]:

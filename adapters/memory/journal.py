@@ -7,7 +7,7 @@ import trio
 from engine.domain.ids import AccountKey
 from engine.domain.records import Record
 from engine.errors import JournalError
-from engine.kept import Entry, KeptState
+from engine.kept import Entry, KeptState, KeptStep
 
 
 class MemoryJournal:
@@ -36,6 +36,11 @@ class MemoryJournal:
         kept.extend(records)
         if entry is not None:
             entries.append(entry)
+
+    async def append_all(self, key: AccountKey, steps: Sequence[KeptStep]) -> None:
+        """See `Journal.append_all`."""
+        for records, entry in steps:
+            await self.append(key, records, entry)
 
     async def read(self, key: AccountKey, after_seq: int, limit: int) -> Sequence[Record]:
         """See `Journal.read`."""

@@ -15,7 +15,7 @@ from adapters.sqlite.writer import Waiting, WriterThread
 from engine.domain.ids import AccountKey
 from engine.domain.records import CloseIntended, Encoding, Record
 from engine.errors import JournalError
-from engine.kept import Entry, KeptState
+from engine.kept import Entry, KeptState, KeptStep
 
 T = TypeVar("T")
 
@@ -86,20 +86,18 @@ class SqliteJournal:
     async def append(
         self, key: AccountKey, records: Sequence[Record], entry: Entry | None = None
     ) -> None:
-        """See `Journal.append`. Waiting appends of all accounts share a commit."""
-        if not records and entry is None:
+        """See `Journal.append`."""
+        await self.append_all(key, (KeptStep(records, entry),))
+
+    async def append_all(self, key: AccountKey, steps: Sequence[KeptStep]) -> None:
+        """See `Journal.append_all`. Waiting appends of all accounts share a commit."""
+        additions = [_addition(key, step) for step in steps if step.records or step.entry]
+        if not additions:
             await trio.lowlevel.checkpoint()
             return
         await trio.lowlevel.checkpoint_if_cancelled()
-        first_seq = records[0].seq if records else 0
-        for expected, record in enumerate(records, first_seq):
-            if record.seq != expected:
-                raise JournalError(f"{key}: record {record.seq} where {expected} should follow")
-            if (record.server, record.login) != key:
-                raise JournalError(f"{key}: a record of {record.server}/{record.login}")
-        bodies = [Encoding.line(record)[:-1] for record in records]
-        waiting = Waiting(Addition(key, first_seq, bodies, entry))
-        if any(isinstance(record, CloseIntended) for record in records):
+        waiting = Waiting(additions)
+        if any(isinstance(record, CloseIntended) for step in steps for record in step.records):
             self._hurry(waiting)
         await self._wait(waiting)
 
@@ -194,6 +192,17 @@ class SqliteJournal:
             self._room.release()
         if waiting.error is not None:
             raise waiting.error
+
+
+def _addition(key: AccountKey, step: KeptStep) -> Addition:
+    records, entry = step
+    first_seq = records[0].seq if records else 0
+    for expected, record in enumerate(records, first_seq):
+        if record.seq != expected:
+            raise JournalError(f"{key}: record {record.seq} where {expected} should follow")
+        if (record.server, record.login) != key:
+            raise JournalError(f"{key}: a record of {record.server}/{record.login}")
+    return Addition(key, first_seq, [Encoding.line(one)[:-1] for one in records], entry)
 
 
 class SqliteEpochs:

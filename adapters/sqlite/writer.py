@@ -35,8 +35,8 @@ _HARMLESS = (apsw.BusyError, apsw.LockedError, apsw.ConstraintError)
 class Waiting:
     """One caller, waiting for an answer in the Trio thread."""
 
-    def __init__(self, work: Addition | Callable[[Store], Any] | None) -> None:
-        """`work`: an append, a question to the store, or None to stop."""
+    def __init__(self, work: list[Addition] | Callable[[Store], Any] | None) -> None:
+        """`work`: an account's additions, a question to the store, or None to stop."""
         self.work = work
         self.done: threading.Lock | None = None
         """Released by the writer as soon as it is done, for a caller that stands still for it."""
@@ -154,9 +154,9 @@ class WriterThread:
             while True:
                 if waiting.work is None:
                     return appends, questions, waiting
-                if isinstance(waiting.work, Addition):
+                if isinstance(waiting.work, list):
                     appends.append(waiting)
-                    rows += 1 + len(waiting.work.bodies)
+                    rows += sum(1 + len(addition.bodies) for addition in waiting.work)
                 else:
                     questions.append(waiting)
                 if rows >= ROWS_PER_COMMIT:
@@ -167,8 +167,9 @@ class WriterThread:
     def _commit(self, store: Store, appends: Sequence[Waiting]) -> None:
         if not appends:
             return
-        additions = [one.work for one in appends if isinstance(one.work, Addition)]
-        refused: list[str | None] = [None] * len(appends)
+        groups = [one.work for one in appends if isinstance(one.work, list)]
+        additions = [addition for group in groups for addition in group]
+        refused: list[str | None] = [None] * len(additions)
 
         def add() -> None:
             refused[:] = store.append(additions)
@@ -179,8 +180,10 @@ class WriterThread:
         self.commit_s += (took_s - self.commit_s) * _NEWEST_SHARE
         if error is None:
             self._on_commit(took_s)
-        for waiting, refusal in zip(appends, refused, strict=True):
-            waiting.error = JournalError(refusal) if refusal else error
+        refusals = iter(refused)
+        for waiting, group in zip(appends, groups, strict=True):
+            first = next(filter(None, [next(refusals) for _ in group]), None)
+            waiting.error = JournalError(first) if first else error
         self._answer(appends)
 
     def _ask(self, store: Store, question: Waiting) -> None:

@@ -19,7 +19,7 @@ from adapters.sqlite.journal import SqliteJournal, open_journal
 from engine.alerting import Alerting
 from engine.domain.ids import AccountKey
 from engine.domain.records import Record
-from engine.kept import Entry
+from engine.kept import Entry, KeptStep
 from facade.app import make_app
 from facade.audit import AuditRecorder, CountedTrail
 from facade.metrics import Metrics
@@ -50,6 +50,10 @@ class HeldJournal:
     ) -> None:
         await self.free.wait()
         await self._journal.append(key, records, entry)
+
+    async def append_all(self, key: AccountKey, steps: Sequence[KeptStep]) -> None:
+        await self.free.wait()
+        await self._journal.append_all(key, steps)
 
 
 class Scene:
