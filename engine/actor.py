@@ -27,6 +27,7 @@ from engine.agenda import (
     Valued,
     Watching,
 )
+from engine.decision_timing import DecisionTiming
 from engine.domain.account import AccountState
 from engine.domain.commands import Halt, Refused, Respec
 from engine.domain.digest import state_digest
@@ -118,7 +119,8 @@ class Actor:
         self._on_settled = on_settled
         self._agenda: deque[Job] = deque()
         self._number = self._index = 0
-        self._heard_ns = self._decided_ns = 0
+        if hands is not None:
+            self._timing = DecisionTiming(hands.clock, hands.meter)
         self._seen = Seen(0, None, {})
 
     @property
@@ -155,6 +157,8 @@ class Actor:
                 self.sentry.stand_down()
             await self.inbox.wait()
             for _ in range(_BURST):
+                if self._hands is not None and self._hands.rush and self.inbox.may_wait:
+                    await self._hands.rush.wait()
                 item = self.inbox.take_nowait()
                 if item is None:
                     break
@@ -179,6 +183,8 @@ class Actor:
         self.crashed = reason
         self.refuse_all(f"the account is given up: {reason}")
         self._agenda.clear()
+        if self._hands is not None:
+            self._hands.rush.end(self)
         self.seat.leave()
         command = Halt(self.state.time_msc, CRASHED, reason)
         halted = obey(self._met(), command)
@@ -217,6 +223,7 @@ class Actor:
         while (
             self._hands is not None
             and not store.closes
+            and not self._hands.rush
             and len(store.steps) < _GATHERED
             and self.inbox.is_noted_next
         ):
@@ -291,7 +298,8 @@ class Actor:
         if self.sentry.passes(told, quotes):
             return []
         self._number, self._index = told.number, told.index
-        self._heard_ns = told.heard_ns
+        if self._hands is not None:
+            self._timing.heard(told.heard_ns)
         tick = event.tick if isinstance(event, QuoteMarked | MarketFound) else None
         self._seen = Seen(event.time_msc, tick, quotes)
         if isinstance(event, Opened):
@@ -399,6 +407,10 @@ class Actor:
         if hands is not None:
             # First: their closes are durable, and said again they are done once.
             self._command(hands, done.effects)
+            if isinstance(taken, ClosesDurable):
+                hands.rush.end(self)
+            elif any(isinstance(effect, KeepClose) for effect in done.effects):
+                hands.rush.begin(self)
         before, state = self._met(), done.state
         records = published(done.effects)
         todo: list[Job] = []
@@ -418,26 +430,15 @@ class Actor:
                 self.entries += 1
                 self.kept_trackers = state.marks.trackers
             if records:
-                self._decided(hands, by_tick=isinstance(taken, QuoteMarked))
+                by_tick = isinstance(taken, QuoteMarked)
+                self._timing.decided(by_tick=by_tick, inbox_depth=len(self.inbox))
         return todo
 
     def _command(self, hands: Hands, effects: tuple[Effect, ...]) -> None:
         commands = [effect.command for effect in effects if isinstance(effect, SendCommand)]
         if commands:
             hands.terminals.commands(self.key, commands)
-            for _ in commands:
-                hands.meter.observe("decision_to_wire", self._since_s(self._decided_ns))
-
-    def _decided(self, hands: Hands, *, by_tick: bool) -> None:
-        """Measures how long a decision took, and from where the rest counts."""
-        self._decided_ns = hands.clock.monotonic_ns()
-        if by_tick:
-            hands.meter.observe("tick_to_decision", self._since_s(self._heard_ns))
-        hands.meter.observe("inbox_depth", len(self.inbox))
-
-    def _since_s(self, ns: int) -> float:
-        assert self._hands is not None, "a replay measures nothing"
-        return (self._hands.clock.monotonic_ns() - ns) / 1e9 if ns else 0.0
+            self._timing.sent(len(commands))
 
     def _take(
         self,
@@ -480,7 +481,7 @@ class Actor:
                 raise JournalError(f"{self.key}: records may not be durable") from error
         hands, records = self._hands, store.records
         if hands is not None and records:
-            hands.meter.observe("decision_to_durable", self._since_s(self._decided_ns))
+            self._timing.durable()
             hands.tap.publish(self.key, records)
 
 

@@ -17,6 +17,7 @@ from engine.kept import KeptStep
 from engine.link import Receipt
 from engine.meters import Meter
 from engine.ports import Terminals
+from engine.rush import Rush
 from engine.tap import Tap
 
 
@@ -47,6 +48,7 @@ class Hands:
     on_full: Callable[[AccountKey], None]
     """Called while the disk is full, at each try."""
     meter: Meter
+    rush: Rush
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ its reference count, so nothing is gained by looking that often.
 
 import gc
 
-YOUNG_OBJECTS = 50_000
+YOUNG_OBJECTS = 200_000
 """More containers made than freed since the last collection, before there is another."""
 OLDER_TURNS = (20, 100)
 

@@ -204,6 +204,11 @@ class Inbox:
         self._told += 1
         self._grew()
 
+    @property
+    def may_wait(self) -> bool:
+        """Whether all that waits is what the link or the clock says: no tick, no command."""
+        return not self._ticks and all(isinstance(item, Noted) for item in self._urgent)
+
     def count_conflated(self, ticks: int) -> None:
         """Counts ticks that were not even told, because too many waited."""
         self._conflated += ticks

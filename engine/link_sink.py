@@ -31,6 +31,7 @@ from engine.domain.reports import (
 from engine.intake import Intake
 from engine.link import LinkQuote, PositionChange, Receipt, Sent, TerminalFacts
 from engine.meters import Meter
+from engine.rush import Rush
 
 _HEDGING = 2
 """ACCOUNT_MARGIN_MODE_RETAIL_HEDGING."""
@@ -40,6 +41,8 @@ AHEAD_MS = 60_000
 
 class Accounts(Protocol):
     """Where the events of accounts go."""
+
+    rush: Rush
 
     async def note(self, key: AccountKey, event: LinkEvent, receipt: Receipt | None = None) -> None:
         """Waits while the account has no room."""
@@ -73,6 +76,11 @@ class LiveSink:
         """How long each account's last full report took, from its arrival until it was compared
         and what it led to was durable."""
         self._offsets_s: dict[str, int] = {}
+
+    async def let_closes_pass(self) -> None:
+        """See `LinkSink.let_closes_pass`."""
+        if self._accounts.rush:
+            await self._accounts.rush.wait()
 
     async def linked(self, facts: TerminalFacts) -> None:
         """See `LinkSink.linked`."""

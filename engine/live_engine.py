@@ -48,6 +48,7 @@ from engine.outbox import NoReplayBroker
 from engine.ports import Journal, StateStore, Terminals
 from engine.recovery import Recovery, kept_state_of
 from engine.rounds import note_account, pass_time
+from engine.rush import Rush
 from engine.supervisor import Supervisor
 from engine.tap import Listener, Tap
 from engine.verdicts import find_verdict
@@ -134,6 +135,8 @@ class LiveEngine:
         """`clock` never goes back (`SteadyClock`); `accounts` in the order they are shown."""
         self.tap = Tap({one.key: one.recovery.state.seq for one in accounts})
         self.surroundings = Surroundings()
+        self.rush = Rush()
+        """Closes on their way out."""
         self.meter = meter or NoMeter()
         self.started_msc = clock.wall_msc()
         self._settings = settings or EngineSettings()
@@ -156,6 +159,7 @@ class LiveEngine:
             tap=self.tap,
             on_full=on_full or (lambda _key: None),
             meter=self.meter,
+            rush=self.rush,
         )
         self._servers: dict[str, _Server] = {}
         for name in dict.fromkeys(account.key.server for account in accounts):
@@ -290,9 +294,7 @@ class LiveEngine:
             for server in self._servers.values():
                 await server.supervisor.router.on_time(now_msc)
                 for actor in server.supervisor.actors:
-                    live = actor.state.live
-                    if live is not None and live.closes and live.open_closes:
-                        pass_time(actor, server.supervisor)
+                    pass_time(actor, server.supervisor, now_msc)
             self._lobby.release()
 
     async def _note(self) -> None:

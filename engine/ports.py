@@ -168,6 +168,12 @@ class LinkSink(Protocol):
     what was not signed for is then sent again at the next one.
     """
 
+    async def let_closes_pass(self) -> None:
+        """Waits while closes are on their way out, for a quarter of a second at most.
+
+        Asked before what is no quote is read: its turn costs the closes theirs.
+        """
+
     async def linked(self, facts: TerminalFacts) -> None:
         """A terminal proved its key. A full report follows."""
 

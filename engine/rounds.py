@@ -1,6 +1,7 @@
 """What a running engine looks after at each account, some times a second."""
 
 from engine.actor import Actor
+from engine.domain.driving import is_time_due
 from engine.domain.link_events import MarksNoted, TimePassed
 from engine.equity_history import EquityHistory
 from engine.ports import Terminals
@@ -24,11 +25,12 @@ def note_account(
     live = state.live
     if live is not None and live.is_failed:
         terminals.ask_report(actor.key)
-    if live is not None and live.closes and not live.open_closes:
-        pass_time(actor, supervisor)
 
 
-def pass_time(actor: Actor, supervisor: Supervisor) -> None:
-    """Tells it that time passes; not again before it has heard."""
-    if not actor.awaits_time:
+def pass_time(actor: Actor, supervisor: Supervisor, now_msc: int) -> None:
+    """Tells it that time passes, where a close asks for that; not again before it has heard."""
+    live = actor.state.live
+    if live is None or not live.closes or actor.awaits_time:
+        return
+    if is_time_due(live, now_msc):
         actor.awaits_time = supervisor.note_nowait(actor.key, TimePassed(time_msc=0))

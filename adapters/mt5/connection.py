@@ -199,6 +199,8 @@ class Connection:
                 self.is_stale = True
                 house.went_stale(self)
                 continue
+            if house.leads(self) is None:
+                await house.sink.let_closes_pass()
             if await self._take(chunk):
                 heard_s = trio.current_time()
 

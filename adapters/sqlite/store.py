@@ -18,10 +18,13 @@ KEPT_STATES = 2
 
 
 ROWS_AT_ONCE = 32
-_INSERT_EVENTS = [
-    "INSERT INTO event VALUES " + ", ".join(["(?, ?, ?, ?, ?)"] * rows)  # noqa: S608  only marks
-    for rows in range(ROWS_AT_ONCE + 1)
-]
+_INSERT_EVENTS, _INSERT_ENTRIES = (
+    [
+        f"INSERT INTO {table} VALUES " + ", ".join([marks] * rows)  # noqa: S608  both are ours
+        for rows in range(ROWS_AT_ONCE + 1)
+    ]
+    for table, marks in (("event", "(?, ?, ?, ?, ?)"), ("entry", "(?, ?, ?, ?, ?, ?)"))
+)
 
 
 class Addition(NamedTuple):
@@ -72,48 +75,54 @@ class Store:
         Raises:
             apsw.Error: none is kept. Whether the disk will still keep anything is open.
         """
-        head, places = self.head, dict[AccountKey, _Place]()
+        places = dict[AccountKey, _Place]()
         refused: list[str | None] = []
-        events: list[tuple[int, int, int, bytes, bytes]] = []
+        taken: list[tuple[int, Addition]] = []
         with self._commit():
             for addition in additions:
-                key = addition.key
+                key, entry = addition.key, addition.entry
                 place = places.get(key) or self._places.get(key) or self._open_account(key)
                 refusal = _refusal(addition, place)
                 refused.append(refusal)
-                if refusal is not None:
-                    continue
-                for seq, body in enumerate(addition.bodies, addition.first_seq):
-                    head = Head(head.number + 1, row_hash(head.hash, key, seq, body))
-                    events.append((head.number, place.account_id, seq, body, head.hash))
-                place = place._replace(seq=place.seq + len(addition.bodies))
-                entry = addition.entry
-                if entry is not None:
-                    self._add_events(events)
-                    number, body, digest = entry
-                    after = entry_hash(head.hash, key, number, digest, body)
-                    head = Head(head.number + 1, after)
-                    self._connection.execute(
-                        "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)",
-                        (head.number, place.account_id, number, digest, body, head.hash),
-                    )
-                    place = place._replace(entries=number)
+                if refusal is None:
+                    taken.append((place.account_id, addition))
+                    seq = place.seq + len(addition.bodies)
+                    entries = place.entries if entry is None else entry.number
+                    place = place._replace(seq=seq, entries=entries)
                 places[key] = place
-            self._add_events(events)
+            head = self._add_entries(self._add_events(self.head, taken), taken)
             self._connection.execute("UPDATE head SET number = ?, hash = ?", head)
         self.head = head
         self._places.update(places)
         return refused
 
-    def _add_events(self, events: list[tuple[int, int, int, bytes, bytes]]) -> None:
-        """Adds what was gathered: rows go in by their number, whichever table they are for.
+    def _add_events(self, head: Head, taken: Sequence[tuple[int, Addition]]) -> Head:
+        """Adds all records of a commit to the chain; its new end."""
+        rows: list[tuple[Any, ...]] = []
+        for account_id, addition in taken:
+            for seq, body in enumerate(addition.bodies, addition.first_seq):
+                head = Head(head.number + 1, row_hash(head.hash, addition.key, seq, body))
+                rows.append((head.number, account_id, seq, body, head.hash))
+        self._insert(_INSERT_EVENTS, rows)
+        return head
 
-        Many rows a statement: after each one this thread waits for the interpreter to be free.
-        """
-        for start in range(0, len(events), ROWS_AT_ONCE):
-            rows = events[start : start + ROWS_AT_ONCE]
-            self._connection.execute(_INSERT_EVENTS[len(rows)], list(chain.from_iterable(rows)))
-        events.clear()
+    def _add_entries(self, head: Head, taken: Sequence[tuple[int, Addition]]) -> Head:
+        """The same of all entries of a commit, which come after its records."""
+        rows: list[tuple[Any, ...]] = []
+        for account_id, addition in taken:
+            if addition.entry is not None:
+                number, body, digest = addition.entry
+                after = entry_hash(head.hash, addition.key, number, digest, body)
+                head = Head(head.number + 1, after)
+                rows.append((head.number, account_id, number, digest, body, head.hash))
+        self._insert(_INSERT_ENTRIES, rows)
+        return head
+
+    def _insert(self, statements: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+        """Many rows a statement: after each this thread waits until the interpreter is free."""
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            some = rows[start : start + ROWS_AT_ONCE]
+            self._connection.execute(statements[len(some)], list(chain.from_iterable(some)))
 
     def read(self, key: AccountKey, after_seq: int, limit: int) -> list[bytes]:
         """At most `limit` lines of the account after `after_seq`, in order."""

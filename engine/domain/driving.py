@@ -255,6 +255,16 @@ def pump(draft: Draft) -> None:
         live = live_of(draft)
 
 
+def is_time_due(live: Live, now_ms: int) -> bool:
+    """Whether the account has to be told that time passes: a close asks for it, or is forgotten."""
+    settled = [one for one in live.closes if one.state is State.SETTLED]
+    return (
+        len(settled) > SETTLED_KEPT
+        or any((one.settled_at_ms or 0) + SETTLED_KEPT_MS < now_ms for one in settled)
+        or any(close_orders.due_ms(one) <= now_ms for one in live.closes)
+    )
+
+
 def prune(draft: Draft) -> None:
     """Forgets closes that were settled long ago."""
     live = live_of(draft)

@@ -14,10 +14,12 @@ from engine.domain.close_actions import Alert, AlertKind, AskReport, Persist, Se
 from engine.domain.close_answers import answered
 from engine.domain.close_evidence import on_deal, on_position, on_report
 from engine.domain.close_orders import (
+    NEVER_MS,
     CloseOrder,
     Kind,
     State,
     Step,
+    due_ms,
     elapsed,
     link_lost,
     linked,
@@ -416,3 +418,18 @@ def test_no_volume_is_more_than_what_is_there_less_what_must_remain(
     need_lots = max(0, current - target) / 100
     assert need_lots - (step / 100 if target else 0) < volume_lots + 1e-9
     assert volume_lots <= need_lots + 1e-9
+
+
+@pytest.mark.parametrize("state", State)
+def test_before_it_is_due_time_asks_a_close_for_nothing(state: State) -> None:
+    changed = 0
+    for one in samples(state):
+        for alerted in ((), (AlertKind.LATE,), (AlertKind.LATE, AlertKind.ESCALATED)):
+            made = replace(one, alerted=alerted, ask_at_ms=SENT_MS + 700 * len(alerted))
+            due = due_ms(made)
+            for now_ms in range(SENT_MS - 10, SENT_MS + 120_000, 250):
+                if now_ms < due:
+                    assert elapsed(made, now_ms, 0.5) == (made, ())
+            if due < NEVER_MS:
+                changed += elapsed(made, max(due, SENT_MS), 0.5) != (made, ())
+    assert changed or state is State.SETTLED, "what is due is asked for"

@@ -12,6 +12,7 @@ from engine.domain.reports import AccountReport, FullReport
 from engine.intake import Intake
 from engine.link import Receipt, Sent
 from engine.link_sink import LiveSink
+from engine.rush import Rush
 
 KEY = AccountKey("Demo-1", 1)
 
@@ -29,6 +30,8 @@ class Shelf:
 
     def note_soon(self, key: AccountKey, event: LinkEvent) -> None:
         raise AssertionError("nothing of this waits")
+
+    rush = Rush()
 
     def quoted(self) -> None:
         raise AssertionError("no quotes are sent here")

@@ -5,9 +5,11 @@ from msgspec.structs import replace
 
 from adapters.broker.faults import Fault
 from adapters.broker.requests import Kind
+from adapters.broker.server import ServerSettings
 from adapters.mt5.constants import DealType
 from engine.domain import records
 from engine.domain.account import MarginMode, Mode
+from engine.domain.close_orders import State, due_ms
 from engine.domain.commands import Adopt, Flatten, Halt, Refused, Release
 from engine.domain.ids import AccountKey
 from engine.domain.positions import Side
@@ -19,6 +21,8 @@ from tests.adapters.broker.server_world import INSTRUMENTS
 from tests.live.live_house import LiveHouse, live_house, spec_of, trailing
 
 LOGIN = 1001
+SLOW = ServerSettings(latency_ms=(20_000, 20_000))
+"""A broker that leaves a close on its way."""
 KEY = AccountKey("Demo-1", LOGIN)
 
 
@@ -359,19 +363,24 @@ async def test_a_heartbeat_that_changes_nothing_leaves_the_account_to_the_kernel
         await flat(house)
 
 
-async def test_an_account_that_is_busy_is_told_once_that_time_passes() -> None:
-    async with live_house([spec_of(LOGIN)]) as house:
+async def test_time_is_told_once_to_a_busy_account_and_only_where_a_close_asks_for_it() -> None:
+    async with live_house([spec_of(LOGIN)], settings=SLOW) as house:
         house.open(LOGIN)
         await house.valued(LOGIN, 1)
         actor = house.engine._actor(KEY)
         supervisor = house.engine._by_key[KEY].supervisor
+        await breached(house)
+        await house.until(lambda: [o.state for o in actor.state.live.closes] == [State.SENT])  # type: ignore[union-attr]
+        [close] = actor.state.live.closes  # type: ignore[union-attr]
+        due_msc = due_ms(close)
+        assert due_msc > close.decided_at_ms + 1000
+        pass_time(actor, supervisor, due_msc - 1)
+        assert not actor.awaits_time
         waiting = actor.inbox.statistics().urgent
-        pass_time(actor, supervisor)
-        pass_time(actor, supervisor)
+        pass_time(actor, supervisor, due_msc)
+        pass_time(actor, supervisor, due_msc)
         assert actor.inbox.statistics().urgent == waiting + 1
         await house.until(lambda: not actor.awaits_time)
-        pass_time(actor, supervisor)
-        assert actor.awaits_time
 
 
 async def test_a_full_report_says_how_long_it_took() -> None:

@@ -158,8 +158,9 @@ async def test_a_breach_that_was_doubted_is_tested_again_when_the_broker_agrees(
             listener = engine.listen()
             while not engine.snapshot(SPEC.key).positions:
                 await trio.lowlevel.checkpoint()
+            # The tick is told, and the account has had no turn yet when the heartbeat comes.
+            await intake._take([quote("EURUSD", 1.0880, 1.0881)])
             await engine.note(SPEC.key, beat(DEPOSIT - 10.0))
-            await intake.take([quote("EURUSD", 1.0880, 1.0881)])
             [doubted] = await heard_of(listener, records.Discrepancy)
             assert doubted.state == "suspected"
             await engine.note(SPEC.key, beat(8790.0))

@@ -120,6 +120,9 @@ class Sink:
     async def quotes(self, feed: str, quotes: Sequence[LinkQuote], sent: Sent) -> None:
         self._note("quotes", feed, [quote.symbol for quote in quotes])
 
+    async def let_closes_pass(self) -> None:
+        await trio.lowlevel.checkpoint()
+
     def went_stale(self, key: AccountKey, silence_s: float) -> None:
         self._note("stale", key)
 
