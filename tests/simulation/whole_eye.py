@@ -200,7 +200,8 @@ class Eye:
         paid = [one.paid_minor for one in self.holdings]
         fits = any(low + p - 0.5 <= told <= high + p + 0.5 for p in paid)
         if wrong_clock and record.estimated is True:
-            low = high = float(told - self._paid_minor)
+            # Put together from deals whose times are in doubt, and mended as late ones come.
+            low, high = sorted((float(told - self._paid_minor), self._ended_minor))
         elif not fits:
             self.wrong.append(
                 f"{self.name}: day reference {told}, the broker's balance {low} and {paid}"

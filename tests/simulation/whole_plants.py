@@ -75,7 +75,7 @@ BUGS = (
         reporting.on_report,
         "if not report.complete:",
         "if False:",
-        3,
+        368,
         "breach",
     ),
     Bug(
