@@ -21,7 +21,7 @@ from engine.desk import FeedHealth, Health, Taken
 from engine.domain.account import AccountSpec
 from engine.domain.beliefs import Terms
 from engine.domain.close_terms import Terms as CloseTerms
-from engine.domain.commands import Command, Refused
+from engine.domain.commands import Adopt, ClosePosition, Command, Flatten, Halt, Refused
 from engine.domain.effects import KeepClose
 from engine.domain.ids import AccountKey
 from engine.domain.instruments import Instrument
@@ -61,6 +61,9 @@ NOTE_S = 1.0
 """How often risen marks are kept, and the market shown that time went by."""
 NOTED_AT_ONCE = 8
 """Accounts looked at between two pauses, so that the second's work is spread over the second."""
+MEANS_HELD = (Adopt, ClosePosition, Flatten, Halt)
+"""Commands about what is held now: a fill that waits for its quote is let in before them. An intent
+is not: a strategy registers one with every order, and each would undo the wait."""
 KEEP_EVERY = 64
 """Inputs after which an account's state is kept, so that a restart has few to step again."""
 
@@ -414,7 +417,8 @@ class LiveEngine:
 
     async def command(self, key: AccountKey, command: Command) -> Taken | Refused:
         """See `Desk.command`."""
-        self._lobby.let_in(key)
+        if isinstance(command, MEANS_HELD):
+            self._lobby.let_in(key)
         done = await self._by_key[key].supervisor.ask(key, command)
         if isinstance(done, Refused):
             return done

@@ -79,7 +79,7 @@ class Lobby:
             self._release(key)
 
     def let_in(self, key: AccountKey) -> None:
-        """Lets in all that there is room for: whoever commands the account means what it holds."""
+        """Lets in all that there is room for: what is commanded now is about all that is held."""
         self._release(key, at_once=True)
 
     def _release(self, key: AccountKey, *, at_once: bool = False) -> None:

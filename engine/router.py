@@ -138,11 +138,13 @@ class Router:
     async def wake_unknown(self, time_msc: int) -> None:
         """Tells the clock to accounts nobody can value, so that they are as soon as they can be.
 
-        Of use to live ones alone: a replay's become known by ticks only.
+        Of use to live ones alone: a replay's become known by ticks only. One that has not come to
+        what it was told before (its disk is full, say) is told nothing: instants never conflate.
         """
         if self.is_open:
             for place in sorted(self._seats.unknown):
-                await self._tell_instant(place, time_msc, time_msc)
+                if not self._actors[place].inbox:
+                    await self._tell_instant(place, time_msc, time_msc)
 
     async def end(self) -> None:
         """Lets every actor finish, and tells them that no tick comes any more."""

@@ -98,6 +98,7 @@ class Seat:
         self.is_held = False
         self.is_deaf = False
         """Held, but not told: see `listen`."""
+        self._is_retired = False
         self._ticks_then = self._deaf_since_ns = 0
         self._alarm_msc: int | None = None
         self._seats = seats
@@ -116,7 +117,13 @@ class Seat:
 
     def expect(self) -> None:
         """The actor is about to have something to do."""
-        self._seats.busy.add(self.place)
+        if not self._is_retired:
+            self._seats.busy.add(self.place)
+
+    def retire(self) -> None:
+        """The actor is given up: whatever comes for it, nobody waits until it is done."""
+        self._is_retired = True
+        self._seats.rested(self.place)
 
     def admit(self) -> None:
         """Holds an unknown account that becomes known on the tick of now."""

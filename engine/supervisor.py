@@ -192,7 +192,7 @@ class Supervisor:
             trouble = _first_line(crash)
         if self._on_crash is not None:
             self._on_crash(actor.key, trouble)
-        actor.seat.rest()
+        actor.seat.retire()
 
 
 def _first_line(crash: BaseException) -> str:

@@ -44,9 +44,18 @@ def close_what_is_due(draft: Draft) -> None:
     asked = yielding.rank_of(state.spec, names[0])
     for name in names[1:]:
         asks = yielding.rank_of(state.spec, name)
-        if asks < asked and yielding.waiting(draft.state):
+        if asks < asked and (yielding.waiting(draft.state) or _flattens_later(draft.state)):
             flatten(draft, f"guard:{name}")
             asked = asks
+
+
+def _flattens_later(state: AccountState) -> bool:
+    """Whether the next report is to close what it shows besides: that too is for the strongest."""
+    return (
+        state.live is not None
+        and bool(state.live.flatten_reason)
+        and state.spec.minimum_hold_s is not UNSET
+    )
 
 
 def flatten(draft: Draft, reason: str) -> None:

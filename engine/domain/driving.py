@@ -17,7 +17,7 @@ from engine.domain import (
     records,
     yielding,
 )
-from engine.domain.account import AccountState, MarginMode, Mode
+from engine.domain.account import AccountSpec, AccountState, MarginMode, Mode
 from engine.domain.close_orders import CloseOrder, Kind, State
 from engine.domain.close_plans import Rule
 from engine.domain.conversion import mid_rate
@@ -31,6 +31,11 @@ from engine.domain.valuation import Quotes
 SETTLED_KEPT_MS = 120_000
 """So long a settled close is remembered, to see whether a report still shows its position."""
 SETTLED_KEPT = 256
+TOLD_LATE_MS = 2_000
+"""So long after everything was to be closed a position may be told that was there: four times what
+a fill waits for its quote."""
+CLOCK_AHEAD_MS = 1_000
+"""So much later than ours a server's clock may say that a position was opened."""
 
 Machine = Callable[[CloseOrder], close_orders.Step]
 
@@ -87,7 +92,7 @@ def flatten(draft: Draft, reason: str) -> tuple[str, ...]:
         return ()
     if not live.is_current:
         # What is held may have changed unseen: the next report says what else has to go.
-        set_live(draft, flatten_reason=reason)
+        set_live(draft, flatten_reason=_stronger(state.spec, live.flatten_reason, reason))
     asks = yielding.rank_of_flatten(state.spec, reason)
     asked = asked_for(live)
     going = yielding.divide(draft, state.positions, reason, asks, asked.__contains__)
@@ -119,6 +124,17 @@ def flatten(draft: Draft, reason: str) -> tuple[str, ...]:
         if name is not None:
             made.append(name)
     return tuple(made)
+
+
+def _stronger(spec: AccountSpec, known: str, reason: str) -> str:
+    """For which of two a flatten is done later: the one that yields to fewer rules, else the newer.
+
+    A journal from before closes yielded is stepped again as it was.
+    """
+    if spec.minimum_hold_s is UNSET or not known:
+        return reason
+    stands = yielding.rank_of_flatten(spec, known) < yielding.rank_of_flatten(spec, reason)
+    return known if stands else reason
 
 
 def _decide(
@@ -285,7 +301,9 @@ def chase(draft: Draft, opened: Iterable[PositionReport]) -> None:
 
     What is opened against a halt is as bad as what led to it: its close yields to no rule.
     A pending order that filled before it was cancelled is a position of the order's own number
-    (MQL5 Reference, POSITION_IDENTIFIER): it was to go, so it goes.
+    (MQL5 Reference, POSITION_IDENTIFIER): it was to go, so it goes. So does what was filled before
+    a money floor closed everything, and was told just after: a fill waits for its quote, and that
+    quote may be the breach. Of these there is no cap: a jump fills a grid of stops at once.
     """
     live, state = live_of(draft), draft.state
     cancelled = {one.position_id: one.reason for one in live.closes if one.kind is Kind.CANCEL}
@@ -300,6 +318,26 @@ def chase(draft: Draft, opened: Iterable[PositionReport]) -> None:
         if may and intend(draft, position.identifier, "reopened", Rule.MONEY_FLOOR) is not None:
             pace = close_pacing.chased(live_of(draft).pace, draft.time_msc)
             set_live(draft, pace=pace)
+            continue
+        floor = _closed_everything(draft.state, position.identifier, draft.time_msc)
+        if floor is not None:
+            intend(draft, position.identifier, f"guard:{floor}", Rule.MONEY_FLOOR)
+
+
+def _closed_everything(state: AccountState, position_id: int, now_msc: int) -> str | None:
+    """The money floor that closed everything a moment ago, when the position was open already."""
+    position = state.position(position_id)
+    if state.spec.minimum_hold_s is UNSET or position is None or position.opened_at_msc is None:
+        return None  # UNSET: a journal from before is stepped again as it was
+    for guard, known in zip(state.spec.guards, state.guards, strict=True):
+        floors = yielding.rank_of(state.spec, guard.name) is Rule.MONEY_FLOOR
+        at_msc = known.breached_at_msc
+        if not floors or not guard.action.closes or at_msc is None or known.close_due_msc:
+            continue
+        at_msc += int(guard.notice_s * 1000)
+        if now_msc <= at_msc + TOLD_LATE_MS and position.opened_at_msc <= at_msc + CLOCK_AHEAD_MS:
+            return guard.name
+    return None
 
 
 def closing_lots(live: Live) -> dict[int, float]:

@@ -14,8 +14,10 @@ from engine.domain import records
 from engine.domain.account import AccountState
 from engine.domain.beliefs import Terms
 from engine.domain.close_terms import Terms as CloseTerms
-from engine.domain.commands import Halt
+from engine.domain.commands import Halt, Register
 from engine.domain.ids import AccountKey
+from engine.domain.intents import Intent
+from engine.domain.positions import Side
 from engine.domain.reports import AccountReport, DealReport, FullReport, PositionReport
 from engine.link import Handed, LinkQuote, PositionChange, Receipt, Sent, TerminalFacts
 from engine.live_engine import LiveAccount, LiveEngine
@@ -268,6 +270,51 @@ async def test_a_command_means_the_fill_that_waits_too(autojump_clock: MockClock
         await house.engine.command(KEY, Halt(0, "manual", "desk"))
         assert house.state.is_halted
         assert len(house.state.positions) == 1
+
+
+async def test_an_intent_registered_meanwhile_lets_no_fill_in(autojump_clock: MockClock) -> None:
+    """A strategy registers one with every order: each would undo the wait."""
+    async with desk() as house:
+        await house.opened(AFTER[1])
+        intent = Intent(intent_id="a", symbol="EURUSD", side=Side.BUY, volume_lots=1.0)
+        await house.engine.command(KEY, Register(0, "strategy", intent))
+        assert house.state.positions == ()
+        await house.quote(AFTER)
+        await house.settled()
+        assert len(house.state.positions) == 1
+        assert await house.kept(records.GuardBreach) == []
+
+
+async def test_what_filled_in_the_jump_that_breached_goes_with_the_rest(
+    autojump_clock: MockClock,
+) -> None:
+    """It was open when everything was to be closed; a person's, it is not said to be re-opened."""
+    async with desk() as house:
+        await house.opened(BEFORE[1], number=5)
+        await house.settled()
+        await house.opened(1.0900, kind=1, number=6)  # a sell stop in the fall
+        await house.quote((1.0900, 1.0901))
+        await house.settled()
+        assert len(await house.kept(records.GuardBreach)) == 1
+        closes = await house.kept(records.CloseIntended)
+        assert [(one.position_id, one.reason) for one in closes] == [
+            (5, "guard:trailing"),
+            (6, "guard:trailing"),
+        ]
+
+
+async def test_what_a_person_opens_after_a_breach_is_left_to_the_halt(
+    autojump_clock: MockClock,
+) -> None:
+    async with desk() as house:
+        await house.opened(BEFORE[1], number=5)
+        await house.settled()
+        await house.quote((1.0900, 1.0901))
+        await trio.sleep(1.2)  # the clock of the server is not that far ahead
+        await house.opened(1.0900, kind=1, number=6)
+        await house.settled()
+        assert len(house.state.positions) == 2
+        assert [one.position_id for one in await house.kept(records.CloseIntended)] == [5]
 
 
 async def test_half_a_close_by_is_no_equity(autojump_clock: MockClock) -> None:
