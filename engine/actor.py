@@ -172,10 +172,7 @@ class Actor:
         """
         if not isinstance(event, HeartbeatCame) or self._agenda or self.inbox or self.crashed:
             return False
-        try:
-            return self._hands is not None and self._beats_quietly(event, self._now_msc())
-        except Exception:  # noqa: BLE001  one account's trouble is its own task's, not its link's
-            return False
+        return self._hands is not None and self._beats_quietly(event, self._now_msc())
 
     async def give_up(self, reason: str) -> None:
         """Halts the account for good, with a record; its state stays readable.
@@ -453,8 +450,8 @@ class Actor:
         """The one place where the state of a running account changes."""
         self.state = state
         self.version += 1
-        is_placed = self.seat.slot is not None or self.crashed is not None
-        if self._hands is not None and state.known and not is_placed:
+        is_told = self._hands is not None and self.crashed is None
+        if is_told and state.known and self.seat.slot is None:
             # By what its link said: from here on it is told of every tick, also while it waits.
             self.seat.admit()
         is_marked = self._hands is not None or isinstance(taken, _MARKED)

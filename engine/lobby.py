@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from engine.clock import Clock
 from engine.domain.early import fills_in, is_early
 from engine.domain.ids import AccountKey
-from engine.domain.link_events import LinkEvent, LinkLost
+from engine.domain.link_events import LinkEvent, LinkLost, PositionCame, ReportCame
 from engine.intake import Intake
 from engine.link import Receipt
 from engine.supervisor import Supervisor
@@ -59,6 +61,8 @@ class Lobby:
             return
         if waiting is None:
             waiting = self._waiting[key] = deque()
+        if isinstance(event, PositionCame | ReportCame):
+            event = replace(event, told_msc=self._clock.wall_msc())
         waiting.append(_Said(event, receipt, self._clock.monotonic_ns()))
         self._release(key)
         if len(waiting) > ROOM and self._waiting.get(key) is waiting:

@@ -140,7 +140,7 @@ class Supervisor:
             KeyError: there is no such account.
         """
         actor = self.by_key[key]
-        if receipt is None and actor.beats_at_once(event):
+        if receipt is None and _beats_at_once(actor, event):
             return
         actor.seat.expect()
         await actor.inbox.put(Noted(event, receipt))
@@ -193,6 +193,13 @@ class Supervisor:
         if self._on_crash is not None:
             self._on_crash(actor.key, trouble)
         actor.seat.retire()
+
+
+def _beats_at_once(actor: Actor, event: LinkEvent) -> bool:
+    try:
+        return actor.beats_at_once(event)
+    except Exception:  # noqa: BLE001  it raises again in its own task: its link goes on
+        return False
 
 
 def _first_line(crash: BaseException) -> str:

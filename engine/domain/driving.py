@@ -31,11 +31,6 @@ from engine.domain.valuation import Quotes
 SETTLED_KEPT_MS = 120_000
 """So long a settled close is remembered, to see whether a report still shows its position."""
 SETTLED_KEPT = 256
-TOLD_LATE_MS = 2_000
-"""So long after everything was to be closed a position may be told that was there: four times what
-a fill waits for its quote."""
-CLOCK_AHEAD_MS = 1_000
-"""So much later than ours a server's clock may say that a position was opened."""
 
 Machine = Callable[[CloseOrder], close_orders.Step]
 
@@ -296,48 +291,52 @@ def prune(draft: Draft) -> None:
         set_live(draft, closes=tuple(one for one in kept if one.intent_id not in extra))
 
 
-def chase(draft: Draft, opened: Iterable[PositionReport]) -> None:
+def chase(draft: Draft, opened: Iterable[PositionReport], told_msc: int) -> None:
     """Closes what a strategy opened again during a halt, up to its cap, and what filled too soon.
 
     What is opened against a halt is as bad as what led to it: its close yields to no rule.
     A pending order that filled before it was cancelled is a position of the order's own number
-    (MQL5 Reference, POSITION_IDENTIFIER): it was to go, so it goes. So does what was filled before
-    a money floor closed everything, and was told just after: a fill waits for its quote, and that
-    quote may be the breach. Of these there is no cap: a jump fills a grid of stops at once.
+    (MQL5 Reference, POSITION_IDENTIFIER): it was to go, so it goes. So does what was told
+    before everything was closed, and waited for the quote it was filled on: that quote may have
+    been the breach. Of these there is no cap: a jump fills a grid of stops at once.
+
+    Args:
+        told_msc: when the link said so, if it waited; 0: just now.
     """
     live, state = live_of(draft), draft.state
     cancelled = {one.position_id: one.reason for one in live.closes if one.kind is Kind.CANCEL}
+    name = _closed_everything(state, told_msc)
     for position in opened:
         reason = cancelled.get(position.identifier)
         if reason is not None:
             asks = yielding.rank_of_flatten(state.spec, reason)
             intend(draft, position.identifier, reason, asks)
             continue
+        if name is not None:
+            asks = yielding.rank_of(state.spec, name)
+            intend(draft, position.identifier, f"guard:{name}", asks)
+            continue
         again = close_plans.reopened(position, live.halted_ids, live.halted_magics, state.is_halted)
         may = again and close_pacing.may_chase(live_of(draft).pace, draft.time_msc)
         if may and intend(draft, position.identifier, "reopened", Rule.MONEY_FLOOR) is not None:
             pace = close_pacing.chased(live_of(draft).pace, draft.time_msc)
             set_live(draft, pace=pace)
-            continue
-        floor = _closed_everything(draft.state, position.identifier, draft.time_msc)
-        if floor is not None:
-            intend(draft, position.identifier, f"guard:{floor}", Rule.MONEY_FLOOR)
 
 
-def _closed_everything(state: AccountState, position_id: int, now_msc: int) -> str | None:
-    """The money floor that closed everything a moment ago, when the position was open already."""
-    position = state.position(position_id)
-    if state.spec.minimum_hold_s is UNSET or position is None or position.opened_at_msc is None:
-        return None  # UNSET: a journal from before is stepped again as it was
-    for guard, known in zip(state.spec.guards, state.guards, strict=True):
-        floors = yielding.rank_of(state.spec, guard.name) is Rule.MONEY_FLOOR
-        at_msc = known.breached_at_msc
-        if not floors or not guard.action.closes or at_msc is None or known.close_due_msc:
-            continue
-        at_msc += int(guard.notice_s * 1000)
-        if now_msc <= at_msc + TOLD_LATE_MS and position.opened_at_msc <= at_msc + CLOCK_AHEAD_MS:
-            return guard.name
-    return None
+def _closed_everything(state: AccountState, told_msc: int) -> str | None:
+    """The strongest guard that closed everything since then; None: none, or it was said just now.
+
+    Guards that close positions one by one are never marked as breached.
+    """
+    names = [
+        guard.name
+        for guard, known in zip(state.spec.guards, state.guards, strict=True)
+        if guard.action.closes
+        and known.breached_at_msc is not None
+        and known.close_due_msc is None
+        and 0 < told_msc <= known.breached_at_msc + int(guard.notice_s * 1000)
+    ]
+    return min(names, key=lambda name: yielding.rank_of(state.spec, name), default=None)
 
 
 def closing_lots(live: Live) -> dict[int, float]:

@@ -77,6 +77,8 @@ class ReportCame(msgspec.Struct, frozen=True, kw_only=True, tag="report_came"):
     """Server's wall clock minus UTC, as the terminal has it."""
     quotes: Mapping[str, Quote]
     jitter: float = 0.0
+    told_msc: int = 0
+    """See `PositionCame.told_msc`."""
 
 
 class HeartbeatCame(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat_came"):
@@ -96,6 +98,8 @@ class PositionCame(msgspec.Struct, frozen=True, kw_only=True, tag="position_came
     gmt_offset_s: int
     quotes: Mapping[str, Quote]
     jitter: float = 0.0
+    told_msc: int = 0
+    """When the link said so, where that waited for the quote of a fill; 0: it did not."""
 
 
 class DealCame(msgspec.Struct, frozen=True, kw_only=True, tag="deal_came"):

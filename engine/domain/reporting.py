@@ -96,7 +96,7 @@ def on_report(draft: Draft, event: ReportCame) -> None:
     if reason:
         set_live(draft, flatten_reason="")
         closing.flatten(draft, reason)
-    driving.chase(draft, new)
+    driving.chase(draft, new, event.told_msc)
     _judge(draft, event.quotes)
     _arm(draft)
 
@@ -150,7 +150,7 @@ def on_position(draft: Draft, event: PositionCame) -> None:
         lambda order: close_evidence.on_position(order, told, event.is_closed, draft.time_msc),
     )
     if known is None and not event.is_closed:
-        driving.chase(draft, [told])
+        driving.chase(draft, [told], event.told_msc)
     _judge(draft, event.quotes)
 
 
