@@ -450,8 +450,7 @@ class Actor:
         """The one place where the state of a running account changes."""
         self.state = state
         self.version += 1
-        is_told = self._hands is not None and self.crashed is None
-        if is_told and state.known and self.seat.slot is None:
+        if self._hands and state.known and self.seat.slot is None and not self.crashed:
             # By what its link said: from here on it is told of every tick, also while it waits.
             self.seat.admit()
         is_marked = self._hands is not None or isinstance(taken, _MARKED)
