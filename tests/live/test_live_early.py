@@ -58,12 +58,14 @@ class Desk:
         row = LinkQuote("EURUSD", server_msc - OFFSET_S * 1000, server_msc, *prices, 6)
         await self.engine.sink.quotes(SERVER, [row], self.sent())
 
-    async def opened(self, price: float, kind: int = 0, number: int = 7) -> None:
+    async def opened(
+        self, price: float, kind: int = 0, number: int = 7, symbol: str = "EURUSD"
+    ) -> None:
         now_msc = self.server_msc()
         told = PositionReport(
             identifier=number,
             ticket=number,
-            symbol="EURUSD",
+            symbol=symbol,
             type=kind,
             volume=1.0,
             price_open=price,

@@ -10,6 +10,8 @@ from engine.domain.inputs import Event
 from engine.domain.link_events import HeartbeatCame
 from engine.domain.reports import Heartbeat
 from engine.domain.step import Step, step
+from tests.engine.live_floor import GatedJournal
+from tests.live import test_live_early as early_fills
 from tests.live.test_live_early import AFTER, KEY, desk
 
 BEAT = Heartbeat(balance=10_000.0, credit=0.0, equity=10_000.0, margin=0.0, digest="")
@@ -47,3 +49,23 @@ async def test_an_account_given_up_is_told_no_tick_and_holds_no_stop_up(
         before_s = trio.current_time()
         assert await house.engine.stop() == (), "it has nothing to finish"
         assert trio.current_time() == before_s
+
+
+async def test_an_account_whose_disk_is_full_gathers_no_instants_while_nobody_can_value_it(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Instants never conflate: after a thousand the whole engine would have ended."""
+    journal = GatedJournal()
+    monkeypatch.setattr(early_fills, "MemoryJournal", lambda: journal)
+    async with desk() as house:
+        await house.opened(AFTER[1], symbol="USDJPY")  # of which there is no quote
+        await house.settled()
+        assert not house.state.known
+        journal.shut()
+        await house.opened(AFTER[1], symbol="USDJPY", number=8)
+        await trio.sleep(60.0)
+        inbox = house.engine._actor(KEY).inbox
+        assert len(inbox) <= 2
+        journal.gate.set()
+        await house.settled()
+        assert len(house.state.positions) == 2
