@@ -8,7 +8,8 @@ an account of five positions. So what links say waits while closes are on their 
 import trio
 
 LONGEST_S = 0.25
-"""So long what a link says waits at most: a slow disk must not keep it for ever."""
+"""So long others wait at most after the last close was decided, not once for each thing said: a slow
+or full disk must not keep them."""
 
 
 class Rush:
@@ -17,13 +18,15 @@ class Rush:
     def __init__(self) -> None:
         self._closing: set[int] = set()
         self._over = trio.lowlevel.ParkingLot()
+        self._until_s = 0.0
 
     def __bool__(self) -> bool:
-        return bool(self._closing)
+        return bool(self._closing) and trio.current_time() < self._until_s
 
     def begin(self, actor: object) -> None:
         """This one has decided closes."""
         self._closing.add(id(actor))
+        self._until_s = trio.current_time() + LONGEST_S
 
     def end(self, actor: object) -> None:
         """They are sent, or never will be."""
@@ -33,6 +36,6 @@ class Rush:
 
     async def wait(self) -> None:
         """Returns when nobody has closes to send, or after `LONGEST_S`."""
-        with trio.move_on_after(LONGEST_S):
-            while self._closing:
+        with trio.move_on_at(self._until_s):
+            while self:
                 await self._over.park()

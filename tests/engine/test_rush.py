@@ -35,4 +35,8 @@ async def test_a_disk_that_keeps_a_close_keeps_nobody_else_for_long(
     began_s = trio.current_time()
     await rush.wait()
     assert trio.current_time() - began_s == LONGEST_S
-    assert rush
+    assert not rush, "it is not waited for once more with each thing said"
+    await rush.wait()
+    assert trio.current_time() - began_s == LONGEST_S
+    rush.begin(object())
+    assert rush, "closes of others pass again"
