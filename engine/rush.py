@@ -8,8 +8,8 @@ an account of five positions. So what links say waits while closes are on their 
 import trio
 
 LONGEST_S = 0.25
-"""So long others wait at most after the last close was decided, not once for each thing said: a slow
-or full disk must not keep them."""
+"""So long others wait at most after the last close was decided, not once for each thing said: a
+slow or full disk must not keep them."""
 
 
 class Rush:
