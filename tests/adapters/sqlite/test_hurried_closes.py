@@ -1,0 +1,107 @@
+"""A close for which the loop stands still: durable when it returns, whatever the disk does."""
+
+from collections.abc import Callable
+from pathlib import Path
+from time import sleep
+from typing import Any
+
+import apsw
+import pytest
+import trio
+
+from adapters.sqlite.journal import STILL_PAUSE_S, STILL_S, open_journal
+from adapters.sqlite.store import Addition, Store
+from engine.domain.ids import AccountKey
+from engine.domain.records import CloseIntended
+from engine.errors import JournalError
+
+KEY = AccountKey("Demo-1", 1001)
+
+
+def close(seq: int) -> CloseIntended:
+    return CloseIntended(
+        seq=seq,
+        time_msc=seq,
+        login=KEY.login,
+        server=KEY.server,
+        intent_id=f"i-{seq}",
+        position_id=seq,
+        target_volume_lots=0.0,
+        reason="guard:trailing",
+    )
+
+
+def before_each_commit(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None]) -> None:
+    real = Store.append
+
+    def append(store: Store, additions: list[Addition]) -> list[str | None]:
+        happens()
+        return real(store, additions)
+
+    monkeypatch.setattr(Store, "append", append)
+
+
+async def test_closes_in_a_row_are_all_there_in_order(tmp_path: Path) -> None:
+    async with open_journal(tmp_path / "journal.db") as journal:
+        for seq in range(1, 21):
+            await journal.append(KEY, [close(seq)])
+            await trio.sleep(STILL_PAUSE_S / 2)  # some stand still for it, some do not
+        assert [one.seq for one in await journal.read(KEY, 0, 100)] == list(range(1, 21))
+
+
+async def test_a_commit_longer_than_the_loop_stands_still_is_waited_for_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before_each_commit(monkeypatch, lambda: sleep(20 * STILL_S))
+    async with open_journal(tmp_path / "journal.db") as journal:
+        await journal.append(KEY, [close(1)])
+        assert len(await journal.read(KEY, 0, 100)) == 1
+        await journal.append(KEY, [close(2)])
+        assert len(await journal.read(KEY, 0, 100)) == 2
+
+
+async def test_a_disk_that_fails_meanwhile_acknowledges_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise apsw.IOError("the disk is gone")
+
+    async def work() -> None:
+        async with open_journal(tmp_path / "journal.db") as journal:
+            await journal.append(KEY, [close(1)])
+            before_each_commit(monkeypatch, fail)
+            await trio.sleep(2 * STILL_PAUSE_S)
+            for seq in (2, 3):
+                with pytest.raises(JournalError, match="the disk is gone"):
+                    await journal.append(KEY, [close(seq)])
+            assert journal.failure is not None
+
+    with pytest.raises(JournalError):
+        await work()
+
+
+async def test_a_close_that_does_not_follow_is_refused_and_the_next_is_kept(
+    tmp_path: Path,
+) -> None:
+    async with open_journal(tmp_path / "journal.db") as journal:
+        with pytest.raises(JournalError, match="record 2 where 1 should follow"):
+            await journal.append(KEY, [close(2)])
+        await trio.sleep(2 * STILL_PAUSE_S)
+        await journal.append(KEY, [close(1)])
+        assert len(await journal.read(KEY, 0, 100)) == 1
+
+
+async def test_one_cancelled_on_a_slow_disk_is_kept_or_was_never_handed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before_each_commit(monkeypatch, lambda: sleep(20 * STILL_S))
+    async with open_journal(tmp_path / "journal.db") as journal:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await journal.append(KEY, [close(1)])
+        returned: list[Any] = []
+        with trio.move_on_after(10 * STILL_S):
+            await journal.append(KEY, [close(1)])
+            returned.append(1)
+        kept = await journal.read(KEY, 0, 100)
+        assert (len(kept), returned) == (1, [1]), "handed over, it is waited for"
