@@ -1,10 +1,11 @@
 """Valuing an account on the quotes of a moment, and letting its guards decide on that equity."""
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from engine.domain import closing, guarding, resetting
 from engine.domain.account import AccountState
-from engine.domain.discrepancies import Kind, State
+from engine.domain.discrepancies import Finding, Kind, State
 from engine.domain.drafts import Draft
 from engine.domain.equity_limits import with_balance_highs
 from engine.domain.marks import advance, mark_of
@@ -74,15 +75,29 @@ def is_absurd(state: AccountState, equity: int) -> bool:
     """Whether our equity and the broker's are so far apart that neither is believed yet.
 
     One absurd report must not close an account: the guards wait until the difference is gone, or
-    is confirmed by reports in a row. Where the two agree nothing ever waits.
+    is confirmed by reports in a row. Where the two agree nothing ever waits. Nor where they were
+    not far apart when last compared: what the market did since is no doubt, and a link that ended
+    meanwhile would leave the account unguarded.
     """
     live = state.live
     if live is None or live.broker is None:
         return False
     doubted = any(
-        row.kind is Kind.EQUITY_RESIDUAL and row.state is State.SUSPECTED for row in live.book.rows
+        row.kind is Kind.EQUITY_RESIDUAL
+        and row.state is State.SUSPECTED
+        and (state.spec.minimum_hold_s is UNSET or _was_far(row.finding))
+        for row in live.book.rows
     )
-    if not doubted:
-        return False
-    apart = abs(minor(live.broker.equity, state.spec.digits) - equity)
-    return apart * 100.0 > abs(equity) * ABSURD_PERCENT
+    return doubted and _is_far(minor(live.broker.equity, state.spec.digits), equity)
+
+
+def _was_far(found: Finding) -> bool:
+    """Whether the two were, on the quotes they were compared on.
+
+    Not asked of a journal from before closes yielded (`yielding`): that is stepped as it was.
+    """
+    return _is_far(float(found.actual or 0.0), float(found.expected or 0.0))
+
+
+def _is_far(told: float, equity: float) -> bool:
+    return abs(told - equity) * 100.0 > abs(equity) * ABSURD_PERCENT

@@ -10,10 +10,11 @@ from engine.domain.booking import MONEY
 from engine.domain.close_terms import Terms as CloseTerms
 from engine.domain.events import QuoteMarked
 from engine.domain.guards import AccountGuard, Action, Exposure
-from engine.domain.link_events import Founded, LinkLost
+from engine.domain.link_events import Founded, HeartbeatCame, LinkLost
 from engine.domain.quotes import Quote
 from engine.domain.records import Tick
-from tests.live.live_account import START_MSC, Account, deal, held
+from engine.domain.reports import Heartbeat
+from tests.live.live_account import QUOTES, START_MSC, Account, deal, held
 from tests.live.live_house import spec_of, trailing
 
 LOTS = Exposure(name="lots", action=Action.CLOSE, max_positions=1, notice_s=1.0)
@@ -76,6 +77,30 @@ def test_two_notices_that_end_together_without_a_link_close_for_the_stronger() -
     account.report(START_MSC + 3_001, 10_000.0, held(1.0, START_MSC + 50))
     assert waiting(account.state) == []
     assert [one.reason for one in account.of(records.CloseIntended)] == ["guard:trailing"]
+
+
+def beat(account: Account, equity: float, at_msc: int) -> None:
+    told = Heartbeat(balance=10_000.0, credit=0.0, equity=equity, margin=0.0, digest="")
+    account.take(HeartbeatCame(time_msc=at_msc, heartbeat=told, quotes=QUOTES))
+
+
+def test_a_small_doubt_of_a_link_that_ended_leaves_no_account_unguarded() -> None:
+    """150 off when they were compared; the 1,500 since then are the market's."""
+    account = guarded(trailing(percent=10.0))
+    account.report(START_MSC + 1, 10_000.0, held(1.0, START_MSC, price_open=1.0900))
+    beat(account, 9_850.0, START_MSC + 50)
+    account.take(LinkLost(time_msc=START_MSC + 60, cause="cut"))
+    tick(account, 1.0750, START_MSC + 100)
+    assert [one.equity for one in account.of(records.GuardBreach)] == [8_500.0]
+
+
+def test_an_absurd_figure_before_the_link_ended_still_closes_nothing() -> None:
+    account = guarded(trailing(percent=10.0))
+    account.report(START_MSC + 1, 10_000.0, held(1.0, START_MSC, price_open=1.0900))
+    beat(account, 20_000.0, START_MSC + 50)
+    account.take(LinkLost(time_msc=START_MSC + 60, cause="cut"))
+    tick(account, 1.0750, START_MSC + 100)
+    assert account.of(records.GuardBreach) == []
 
 
 def test_a_close_by_without_an_order_leaves_the_money_that_settles() -> None:
