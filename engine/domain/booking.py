@@ -115,11 +115,9 @@ def _pair(draft: Draft, deal: DealReport) -> None:
     account is worth what it never was. A full report ends the waiting too.
     """
     settling, half = live_of(draft).settling, -deal.order
-    if not half:
-        return  # nothing names the other; and 0 among those that settle is MONEY
-    if half in settling:
+    if half and half in settling:  # 0 names no order: among those that settle it is MONEY
         set_live(draft, settling=tuple(one for one in settling if one != half))
-    else:
+    elif half:
         set_live(draft, settling=(*settling, half))
         driving.ask_report(draft, "half of a close-by")
 
