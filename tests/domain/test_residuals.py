@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.domain import residuals
-from engine.domain.deals import Deal, DealType, money_of
 from engine.domain.discrepancies import Kind
 from engine.domain.reconcile import Sighting
 from engine.domain.remedies import FetchDeals
 from engine.domain.reports import AccountReport, DealReport, PositionReport
 from engine.domain.residuals import Ledger, Residual
+from tests.booked_deals import Deal, DealType, money_of
 from tests.domain.desk import Desk, closing_deal
 
 NAMES = {
