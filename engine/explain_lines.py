@@ -1,7 +1,6 @@
 """An explanation in plain lines: the formula with its numbers, for a terminal or a mail."""
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 
 from msgspec import UNSET
 
@@ -15,6 +14,7 @@ from engine.domain.records import (
 )
 from engine.domain.units import currency_digits
 from engine.explain_inputs import Inputs, LimitInput, PositionInput, money
+from engine.replay_times import moment_text
 
 
 def explanation_lines(
@@ -25,7 +25,7 @@ def explanation_lines(
     Money is grouped with spaces, in the account currency.
     """
     what = f"{_word(record)} of {record.guard} ({record.kind})"
-    where = f"{record.server}/{record.login} at {utc(record.time_msc)}"
+    where = f"{record.server}/{record.login} at {moment_text(record.time_msc)}"
     lines = [f"{record.verdict_id}  {what}  {where}"]
     if record.tick is UNSET:
         lines.append("at a reset instant, on the quotes before any tick of that moment")
@@ -48,17 +48,12 @@ def close_lines(closes: Iterable[CloseIntended | CloseWaits]) -> Iterator[str]:
     for one in closes:
         what = f"position {one.position_id}"
         if isinstance(one, CloseWaits):
-            until = "nobody knows when" if one.until_msc is None else utc(one.until_msc)
+            until = "nobody knows when" if one.until_msc is None else moment_text(one.until_msc)
             rules = ", ".join(one.yields_to)
-            yield f"{what} waits from {utc(one.time_msc)}: yields to {rules} until {until}"
+            yield f"{what} waits from {moment_text(one.time_msc)}: yields to {rules} until {until}"
         elif one.sacrificed is not UNSET:
-            yield f"{what} closed at {utc(one.time_msc)}, sacrificed: {', '.join(one.sacrificed)}"
-
-
-def utc(time_msc: int) -> str:
-    """A moment as `2014-05-02T12:30:01.690Z`."""
-    moment = datetime.fromtimestamp(time_msc // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_msc % 1000:03d}Z"
+            broken = ", ".join(one.sacrificed)
+            yield f"{what} closed at {moment_text(one.time_msc)}, sacrificed: {broken}"
 
 
 def _word(record: object) -> str:
@@ -113,7 +108,7 @@ def _limit_lines(
     reference, floor = money(record.reference, digits), money(record.floor, digits)
     amount = ""
     if limit is not None:
-        yield f"reference {limit.reference_kind} = {reference} since {utc(limit.since_msc)}"
+        yield f"reference {limit.reference_kind} = {reference} since {moment_text(limit.since_msc)}"
         amount = f" = {reference} - {limit.formula}"
         if limit.lock is not None:
             amount += f", at most {money(limit.lock, digits)}"

@@ -17,7 +17,7 @@ from engine.actor import Actor
 from engine.agenda import Hands
 from engine.board import Board, Encoded
 from engine.clock import Clock
-from engine.desk import FeedHealth, Health, Taken
+from engine.desk import Health, Taken
 from engine.domain.account import AccountSpec
 from engine.domain.beliefs import Terms
 from engine.domain.close_terms import Terms as CloseTerms
@@ -39,6 +39,7 @@ from engine.errors import JournalFullError
 from engine.intake import Intake
 from engine.link import Receipt
 from engine.link_sink import LiveSink
+from engine.live_health import Running, Surroundings, feed_health, health_of
 from engine.lobby import Lobby
 from engine.loop_lag import LoopLag
 from engine.marking.feed import Feed
@@ -55,8 +56,6 @@ from engine.verdicts import find_verdict
 
 PULSE_S = 0.1
 """How often the clock is told: notices, resets, closes under way."""
-PULSE_LOST_S = 5.0
-"""Without a pulse for so long nobody would see a notice run out: the engine is not ready."""
 NOTE_S = 1.0
 """How often risen marks are kept, and the market shown that time went by."""
 NOTED_AT_ONCE = 8
@@ -102,17 +101,6 @@ class EngineSettings:
 
     stale_after_ms: int = 60_000
     keep_every: int = KEEP_EVERY
-
-
-@dataclass(slots=True)
-class Surroundings:
-    """What is true of the process around the engine; kept up to date by whoever runs it."""
-
-    listening: str = ""
-    thumbprint: str = ""
-    journal_failure: Callable[[], str | None] = lambda: None
-    refused: Callable[[], Mapping[str, int]] = dict
-    linked: Callable[[], int] = lambda: 0
 
 
 class LiveEngine:
@@ -450,43 +438,19 @@ class LiveEngine:
 
     def health(self) -> Health:
         """See `Desk.health`."""
-        around = self.surroundings
-        failure = around.journal_failure()
-        reason = "" if self._is_ready else "starting, or stopping"
-        if not reason and trio.current_time() - self._pulsed_s > PULSE_LOST_S:
-            reason = "the clock of the guards stands still"
-        if failure is not None:
-            reason = f"the journal failed: {failure}"
-        crashed = {
-            str(key): why
-            for server in self._servers.values()
-            for key, why in server.supervisor.crashed.items()
-        }
-        return Health(
-            is_ready=not reason,
-            reason=reason,
+        servers = self._servers.values()
+        running = Running(
+            is_ready=self._is_ready,
+            pulse_age_s=trio.current_time() - self._pulsed_s,
             started_msc=self.started_msc,
             time_msc=self._clock.wall_msc(),
             accounts=len(self._accounts),
-            linked=around.linked(),
-            crashed=crashed,
-            journal_failure=failure,
             loop_lag_ms=self._lag.worst_ms,
-            feeds=tuple(self._feed_health(server) for server in self._servers.values()),
-            refused=around.refused(),
-            listening=around.listening,
-            thumbprint=around.thumbprint,
+            crashed={key: why for one in servers for key, why in one.supervisor.crashed.items()},
         )
-
-    def _feed_health(self, server: _Server) -> FeedHealth:
-        heard_ns = server.intake.heard_ns
-        age_ms = None
-        if heard_ns is not None:
-            age_ms = (self._clock.monotonic_ns() - heard_ns) // 1_000_000
-        return FeedHealth(
-            name=server.name,
-            leader=None if server.leader is None else str(server.leader),
-            ticks=server.supervisor.router.ticks,
-            quote_age_ms=age_ms,
-            rejected=dict(server.intake.rejected),
-        )
+        now_ns = self._clock.monotonic_ns()
+        feeds = [
+            feed_health(one.name, one.leader, one.supervisor.router.ticks, one.intake, now_ns)
+            for one in servers
+        ]
+        return health_of(self.surroundings, running, feeds)

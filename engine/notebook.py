@@ -8,8 +8,8 @@ import numpy as np
 from engine.domain import records
 from engine.domain.account import AccountSpec
 from engine.explain_inputs import money
-from engine.explain_lines import utc
 from engine.replay_equity import EquitySeries, gather
+from engine.replay_times import moment_text
 
 if TYPE_CHECKING:
     from engine.replay_result import Replay
@@ -100,7 +100,7 @@ def _equity(spec: AccountSpec, equity: float | None) -> str:
 def _breach(own: list[records.Record]) -> str:
     for record in own:
         if isinstance(record, records.GuardBreach | records.RuleBreach):
-            return f"{record.guard} {utc(record.time_msc)}"
+            return f"{record.guard} {moment_text(record.time_msc)}"
     return ""
 
 

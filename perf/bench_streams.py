@@ -32,7 +32,6 @@ from perf.bench_http import Told, told
 from perf.http_engine import make_folder
 from perf.polled_design import BASE
 
-HZ = 4.0
 SETTLE_S = 1.5
 """After the last reader came, before anything counts."""
 _TIME = re.compile(rb'"time_msc":(\d+)')

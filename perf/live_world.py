@@ -27,7 +27,6 @@ STEP_PRICE = 4.0
 STAIRS_PRICE = 5000.0
 SPREAD = 0.25
 CALM_LOTS = 0.01
-TICKS_PER_S = 2000
 FRAME_S = 0.005
 """The terminal's timer: ten ticks a frame."""
 

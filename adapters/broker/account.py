@@ -1,7 +1,7 @@
 """One account on the server: money, positions by identifier, resting orders, deals.
 
 Money is booked by deals and by nothing else, so the balance is always their sum. Positions are
-kept here and not by `engine.domain.deals`, which the tests compare with this book.
+kept here and not by the engine; the tests compare this book with an arithmetic of their own.
 """
 
 from collections.abc import Callable

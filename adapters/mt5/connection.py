@@ -1,7 +1,8 @@
 """One terminal's connection: TLS, the handshake, then reading and writing until it ends.
 
-Two tasks: one reads and hands on, and waits with that as long as the sink waits; one writes what
-is queued, with a deadline. Whatever ends the link ends in one place, `_part`.
+One task reads and hands on, and waits with that as long as the sink waits. What is to be sent goes
+out at once as far as the socket takes it; a second task writes the rest, with a deadline. Whatever
+ends the link ends in one place, `_part`.
 """
 
 from collections import deque

@@ -24,7 +24,7 @@ from adapters.tick_files.layout import (
 )
 from adapters.tick_files.rows import Rows, Wanted
 from adapters.tick_files.source import Source
-from adapters.tick_files.text import first_lines, read_text
+from adapters.tick_files.text import first_lines, read_text, separator_of
 from adapters.tick_files.zones import to_utc
 from engine.errors import UserError
 
@@ -126,19 +126,15 @@ def _columns(head: bytes) -> list[bytes]:
     lines = first_lines(head, 1)
     if not lines:
         return []
-    names = [name.strip(b" \"'\r").lower() for name in lines[0].split(_separator(lines[0]))]
+    names = [name.strip(b" \"'\r").lower() for name in lines[0].split(separator_of(lines[0]))]
     return names if {b"time_msc", b"bid", b"ask"} <= set(names) else []
-
-
-def _separator(line: bytes) -> bytes:
-    return next((mark for mark in (b"\t", b";") if mark in line), b",")
 
 
 def _layout(head: bytes) -> Layout:
     """The columns by the head line; every row must name the symbol that the first one names."""
     lines = head.split(b"\n")
     at = next(i for i, line in enumerate(lines) if line.strip())
-    separator = _separator(lines[at])
+    separator = separator_of(lines[at])
     names = _columns(head)
     roles = [ROLES.get(name, IGNORED) for name in names]
     rows = first_lines(b"\n".join(lines[at + 1 :]), 1)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from adapters.tick_files.layout import ASK, BID, CLOCK, DATE, IGNORED, NUMBER_OR_BLANK, Layout
 from adapters.tick_files.rows import Rows, Wanted
 from adapters.tick_files.source import Source
-from adapters.tick_files.text import first_lines, read_text
+from adapters.tick_files.text import first_lines, read_text, separator_of
 from adapters.tick_files.zones import to_utc
 
 NAME = "mt5_tsv"
@@ -46,7 +46,7 @@ def layout_of(head: bytes) -> Layout:
     at = next((i for i, line in enumerate(lines) if line.strip()), 0)
     names = _head(lines[at])
     rows = first_lines(b"\n".join(lines[at + bool(names) :]), LINES_LOOKED_AT)
-    separator = _separator(rows[0] if rows else lines[at])
+    separator = separator_of(rows[0] if rows else lines[at])
     roles = [ROLES.get(name, IGNORED) for name in names or ROLES]
     if rows:
         counts = Counter(line.rstrip(b"\r").count(separator) + 1 for line in rows)
@@ -67,12 +67,8 @@ def read(source: Source, wanted: Wanted) -> Iterator[Rows]:
 
 def _head(line: bytes) -> list[bytes]:
     """The names in a head line, in capitals and without their brackets; none if it is no head."""
-    names = [name.strip(b" <>\r").upper() for name in line.split(_separator(line))]
+    names = [name.strip(b" <>\r").upper() for name in line.split(separator_of(line))]
     return names if {b"DATE", b"TIME", b"BID", b"ASK"} <= set(names) else []
-
-
-def _separator(line: bytes) -> bytes:
-    return next((mark for mark in (b"\t", b";") if mark in line), b",")
 
 
 def _prices_end(roles: list[int]) -> int:

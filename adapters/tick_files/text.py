@@ -148,3 +148,8 @@ class _Reader:
             times = wall_msc[good]
             wall_msc[~good] = times[0] if len(times) else 0
         return self.to_utc(wall_msc)
+
+
+def separator_of(line: bytes) -> bytes:
+    """What parts the columns of a head line: a tab, a semicolon, else a comma."""
+    return next((mark for mark in (b"\t", b";") if mark in line), b",")

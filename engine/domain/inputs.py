@@ -1,6 +1,4 @@
-"""All that `step` and `obey` take, and its way to bytes and back: a journal keeps it so."""
-
-import msgspec
+"""All that `step` and `obey` take."""
 
 from engine.domain.commands import Command
 from engine.domain.events import MarketEvent
@@ -8,20 +6,3 @@ from engine.domain.link_events import LinkEvent
 
 Event = MarketEvent | LinkEvent
 Input = Event | Command
-
-_encoder = msgspec.msgpack.Encoder()
-_decoder: msgspec.msgpack.Decoder[Input] = msgspec.msgpack.Decoder(Input)
-
-
-def encode_input(taken: Input) -> bytes:
-    """MessagePack, with the kind inside."""
-    return _encoder.encode(taken)
-
-
-def decode_input(body: bytes) -> Input:
-    """The same again.
-
-    Raises:
-        msgspec.MsgspecError: it is none.
-    """
-    return _decoder.decode(body)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from engine.domain.reports import AccountReport, DealReport, Heartbeat, PositionReport
+from engine.domain.reports import AccountReport, DealReport, Heartbeat
 from engine.domain.units import minor
 
 BUY, SELL = 0, 1
@@ -143,15 +143,3 @@ def anchored(ledger: Ledger, report: AccountReport | Heartbeat, digits: int) -> 
 def equity_residual_minor(report: AccountReport | Heartbeat, mark_minor: int, digits: int) -> int:
     """The broker's equity less our mark of the same moment, minor units."""
     return minor(report.equity, digits) - mark_minor
-
-
-def identity_residual_minor(
-    account: AccountReport, positions: Iterable[PositionReport], digits: int
-) -> int:
-    """What E has more than B + C + F + S, all the broker's own figures.
-
-    Not zero on a broker whose equity leaves out a blocked commission: watched, never assumed.
-    """
-    held = sum(minor(one.profit, digits) + minor(one.swap, digits) for one in positions)
-    own = minor(account.balance, digits) + minor(account.credit, digits) + held
-    return minor(account.equity, digits) - own

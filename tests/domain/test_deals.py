@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.domain.account import MarginMode
-from engine.domain.deals import Deal, DealType, Entry, MoneyMoved, apply, money_of
 from engine.domain.positions import Position, Side
+from tests.booked_deals import Deal, DealType, Entry, MoneyMoved, apply, money_of
 from tests.domain.accounts import HEDGING, NETTING, START_MSC, buy, sell
 
 

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.domain import residuals
-from engine.domain.deals import Deal, DealType, money_of
 from engine.domain.discrepancies import Kind
 from engine.domain.reconcile import Sighting
 from engine.domain.remedies import FetchDeals
-from engine.domain.reports import AccountReport, DealReport, PositionReport
+from engine.domain.reports import AccountReport, DealReport
 from engine.domain.residuals import Ledger, Residual
+from tests.booked_deals import Deal, DealType, money_of
 from tests.domain.desk import Desk, closing_deal
 
 NAMES = {
@@ -167,23 +167,6 @@ def test_an_accepted_residual_is_gone_and_its_deals_are_still_booked() -> None:
 def test_our_mark_is_compared_with_their_equity_in_minor_units() -> None:
     assert residuals.equity_residual_minor(account(100.0, equity=98.5), 10_000, 2) == -150
     assert residuals.equity_residual_minor(account(100.0, equity=98.0), 100, 0) == -2
-
-
-def test_equity_that_leaves_out_a_blocked_commission_shows_it() -> None:
-    position = PositionReport(
-        identifier=1,
-        ticket=1,
-        symbol="EURUSD",
-        type=0,
-        volume=1.0,
-        price_open=1.1,
-        profit=20.0,
-        swap=-2.0,
-    )
-    whole = account(100.0, 10.0, equity=128.0)
-    assert residuals.identity_residual_minor(whole, [position], 2) == 0
-    blocked = account(100.0, 10.0, equity=121.0)
-    assert residuals.identity_residual_minor(blocked, [position], 2) == -700
 
 
 # Told by comparing

@@ -44,10 +44,10 @@ from engine.domain.reports import AccountReport, FullReport, OrderReport, Positi
 from engine.domain.step import Step, obey, step
 from engine.domain.valuation import market_of
 from engine.explain import explain
-from engine.explain_lines import utc
 from engine.journal_replay import replay_account
 from engine.kept import Entry
 from engine.recovery import replayed as stepped_again
+from engine.replay_times import moment_text
 from tests.domain.accounts import MAJORS, START_MSC, buy
 from tests.engine.replays import gold_ticks, one_account, replayed
 from tests.tree import ROOT
@@ -235,7 +235,7 @@ def test_a_replay_closes_what_waits_at_the_first_tick_that_may(gaps_ms: list[int
     else:
         assert isinstance(last, records.CloseWaits)
     told = done.explain(done.verdict(-1).record.verdict_id)
-    waited = f"yields to news_window until {utc(END_MSC)}"
+    waited = f"yields to news_window until {moment_text(END_MSC)}"
     assert told.agrees
     assert any(waited in line for line in told.lines) is (told.record.guard == "holding")
 
@@ -254,7 +254,7 @@ def test_an_explanation_from_a_file_names_what_the_close_cost(tmp_path: Path) ->
     [breach] = [one for one in done.verdict_records if one.guard == "floor"]
     told = explain(breach.verdict_id, tmp_path / "events.jsonl", book, stream)
     assert told.agrees
-    assert f"position 1 closed at {utc(NEWS_MSC)}, sacrificed: news_window" in told.lines
+    assert f"position 1 closed at {moment_text(NEWS_MSC)}, sacrificed: news_window" in told.lines
     assert told.as_dict()["closes"][0]["sacrificed"] == ("news_window",)
     assert "sacrificed" in done.events.column_names
 

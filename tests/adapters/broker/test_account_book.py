@@ -7,8 +7,6 @@ from hypothesis import strategies as st
 from adapters.broker.requests import Kind
 from adapters.mt5.constants import DealEntry, DealType
 from engine.domain.account import MarginMode
-from engine.domain.deals import Deal, Entry, apply, money_of
-from engine.domain.deals import DealType as BookedType
 from engine.domain.positions import Position, Side
 from engine.domain.reports import DealReport
 from engine.domain.units import minor
@@ -20,6 +18,8 @@ from tests.adapters.broker.server_world import (
     close_request,
     symbol,
 )
+from tests.booked_deals import Deal, Entry, apply, money_of
+from tests.booked_deals import DealType as BookedType
 
 BUY, SELL = Side.BUY, Side.SELL
 ENTRIES = {0: Entry.IN, 1: Entry.OUT, 2: Entry.INOUT, 3: Entry.OUT_BY}

@@ -1,5 +1,7 @@
 """What a deal makes of an account's positions and money, as the terminal books it.
 
+A second arithmetic beside the engine's and the simulated broker's, for both to be held to.
+
 Positions are matched by POSITION_IDENTIFIER on a hedging account and by symbol on a netting one.
 Profit is the deal's own, never ours: the broker's figure is the truth. Sources: MQL5 Reference,
 ENUM_DEAL_TYPE, ENUM_DEAL_ENTRY and position properties.
