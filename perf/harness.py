@@ -164,6 +164,8 @@ def http_figures(quick: bool) -> Iterator[Figure]:
             yield Figure(f"{name}_{server}", "requests/s", pace)
             late = tuple(load[server]["p99_ms"] for load in loads)
             yield Figure(f"{name}_{server}_p99", "ms", late)
+            ran = tuple(load[server]["run_us"] for load in loads)
+            yield Figure(f"{name}_{server}_run", "us", ran, "of the server's thread, a request")
         ratios = tuple(load["ours"]["per_second"] / load["fastapi"]["per_second"] for load in loads)
         yield Figure(f"{name}_over_fastapi", "ratio", ratios)
     for load in ("idle", "apart", "admitted", "full"):
