@@ -5,16 +5,17 @@ read may be ahead of the journal by the group being written; a command's answer 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.actor import Actor
 from engine.clock import Clock
 from engine.domain.guard_views import Sight
 from engine.domain.ids import AccountKey
 from engine.domain.quotes import Quote
-from engine.domain.snapshot import Snapshot, snapshot_of
+from engine.domain.snapshot import Snapshot, Standing, snapshot_of
 from engine.marking.wakes import MarkingFeed
 from engine.router import Router
 
@@ -43,6 +44,7 @@ class _Kept:
     until_ns: int
     """When an age in it is so much out of date."""
     snapshot: Snapshot
+    standing: Standing
     encoded: Encoded | None = None
     packed: bytes | None = None
 
@@ -92,10 +94,12 @@ class Board:
         if last is not None and last.version == version and now_ns < last.until_ns:
             return last.snapshot
         sight = self._sight(actor, now_ns)
-        snapshot = self._build(actor, sight)
-        ages = sight.ages_ms.values()
-        left_ms = min((_AGE_STEP_MS - age % _AGE_STEP_MS for age in ages), default=_AGE_STEP_MS)
-        self._kept[key] = _Kept(version, now_ns + left_ms * 1_000_000, snapshot)
+        standing = None if last is None else last.standing
+        if standing is None or standing.state is not actor.state:
+            standing = Standing(actor.state)
+        snapshot = self._build(actor, sight, standing)
+        left_ms = _AGE_STEP_MS - max([age % _AGE_STEP_MS for age in sight.ages_ms.values()] or [0])
+        self._kept[key] = _Kept(version, now_ns + left_ms * 1_000_000, snapshot, standing)
         return snapshot
 
     def encoded(self, key: AccountKey) -> Encoded:
@@ -124,10 +128,10 @@ class Board:
             kept.packed = self._packer.encode(snapshot)
         return kept.packed
 
-    def _build(self, actor: Actor, sight: Sight) -> Snapshot:
+    def _build(self, actor: Actor, sight: Sight, standing: Standing) -> Snapshot:
         self.built += 1
         try:
-            return snapshot_of(actor.state, sight)
+            return snapshot_of(actor.state, sight, standing)
         except Exception:
             if actor.crashed is None:
                 raise
@@ -137,11 +141,15 @@ class Board:
     def _sight(self, actor: Actor, now_ns: int) -> Sight:
         """An account given up is seen as it last looked at the market itself."""
         quotes: Mapping[str, Quote] = actor.seen.quotes if actor.crashed else actor.seat.quotes()
-        heard = {symbol: self._router.heard_ns(symbol) for symbol in quotes}
+        heard_ns, ages_ms = self._router.heard_ns, {}
+        for symbol in quotes:
+            at_ns = heard_ns(symbol)
+            if at_ns is not None:
+                ages_ms[symbol] = (now_ns - at_ns) // 1_000_000
         return Sight(
             time_msc=self._clock.wall_msc(),
             quotes=quotes,
-            ages_ms={s: (now_ns - ns) // 1_000_000 for s, ns in heard.items() if ns is not None},
+            ages_ms=ages_ms,
             stale_after_ms=self._stale_after_ms,
             feed_version=0 if actor.crashed else self._router.ticks,
             marks=actor.marks,

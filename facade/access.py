@@ -118,7 +118,7 @@ class Scopes:
     def of(self, principal: Principal) -> AccountScope:
         """What this caller may see of the accounts there are now."""
         desk = tuple(self._keys())
-        if desk != self._desk:  # 50 us of 10,000 accounts
+        if desk is not self._desk and desk != self._desk:  # 50 us of 10,000 accounts
             self._desk = desk
             self._kept.clear()
         named = (principal.accounts, principal.tenant)

@@ -114,7 +114,8 @@ def policy_of(method: str, path: str) -> Policy:
     Raises:
         LookupError: it has no policy, so it may not be served.
     """
-    return ROUTES["GET" if method == "HEAD" else method, _plain(path)]
+    found = ROUTES.get((method, path))
+    return found or ROUTES["GET" if method == "HEAD" else method, _plain(path)]
 
 
 def undeclared(served: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:

@@ -9,6 +9,7 @@ import types
 from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import cache
+from operator import attrgetter
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
@@ -34,33 +35,42 @@ class Mirror:
             more: further fields that the caller gives, by name, with their types.
             name: of the struct; its own unless given.
         """
-        self._parts: list[tuple[str, str, Convert | None]] = []
+        self._more = tuple(more or ())
+        names: list[str] = []
+        self._converts: list[tuple[int, Convert]] = []
         fields: list[tuple[str, Any]] = list((more or {}).items())
         for field in msgspec.structs.fields(kind):
             if field.name.endswith("_msc"):
                 stem = field.name.removesuffix("_msc").removesuffix("_at")
                 is_optional = type(None) in get_args(field.type)
                 named = "time" if stem == "time" else f"{stem}_at"
-                self._parts.append((field.name, named, time_text))
+                self._converts.append((len(names), time_text))
+                names.append(field.name)
                 fields.append((named, Instant | None if is_optional else Instant))
             shown, convert = _shown(field.type)
-            self._parts.append((field.name, field.name, convert))
+            if convert is not None:
+                self._converts.append((len(names), convert))
+            names.append(field.name)
             fields.append((field.name, shown))
         self.struct: Any = msgspec.defstruct(
             name or kind.__name__,
             fields,
             frozen=True,
-            kw_only=True,
             module=__name__,
             namespace={"__doc__": kind.__doc__},
         )
 
+        assert len(names) > 1, "of a single one `attrgetter` gives no tuple"
+        self._read = attrgetter(*names)
+
     def of(self, source: Any, **more: Any) -> Any:
-        """The API's struct of this one. Costs some 0.2 us a field."""
-        for name, named, convert in self._parts:
-            value = getattr(source, name)
-            more[named] = value if convert is None or value is None else convert(value)
-        return self.struct(**more)
+        """The API's struct of this one. Costs some 0.05 us a field, 0.1 more if it is converted."""
+        values = list(self._read(source))
+        for place, convert in self._converts:
+            value = values[place]
+            if value is not None:
+                values[place] = convert(value)
+        return self.struct(*[more[name] for name in self._more], *values)
 
 
 @cache

@@ -3,7 +3,7 @@
 Nothing here knows Trio: it runs in the engine's nursery, or under any ASGI server.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -21,6 +21,7 @@ from engine.errors import AdapterError
 from facade.access import Denied
 from facade.access_gate import Admitted, Asked
 from facade.access_policy import API
+from facade.answers_kept import Ready
 from facade.api_structs_accounts import Views
 from facade.call import Call, Handler, Operation, Parts, body_of
 from facade.openapi import docs_page, document_of
@@ -108,16 +109,24 @@ class Api:
         async def endpoint(request: Request) -> Response:
             started_s = perf_counter()
             response = await self._answered(request, path, handler, reads_body, always)
-            if self._hsts is not None:
-                response.headers["Strict-Transport-Security"] = self._hsts
-            said = {name for name, _ in response.raw_headers}
-            response.raw_headers += [one for one in _RAW_HEADERS if one[0] not in said]
+            if not isinstance(response, Ready):
+                self._head(response)
+            elif not response.is_headed:
+                self._head(response)
+                response.is_headed = True
             if response.status_code == 429:
                 metrics.count("ratelimit_block")
             metrics.request(path, response.status_code, perf_counter() - started_s)
             return response
 
         return endpoint
+
+    def _head(self, response: Response) -> None:
+        """Adds the headers that all answers have."""
+        if self._hsts is not None:
+            response.headers["Strict-Transport-Security"] = self._hsts
+        said = {name for name, _ in response.raw_headers}
+        response.raw_headers += [one for one in _RAW_HEADERS if one[0] not in said]
 
     async def _answered(
         self, request: Request, path: str, handler: Handler, reads_body: bool, always: bool
@@ -160,23 +169,24 @@ class Api:
     def asked(self, connection: HTTPConnection, method: str, path: str) -> Asked:
         """The request as access sees it."""
         # One pass over the headers instead of one for each; of several alike the first counts.
-        raw = reversed(connection.headers.raw)
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
-        client = connection.client
-        address = "" if client is None else client.host
+        scope = connection.scope
+        said = dict(reversed(scope["headers"]))
+        client = scope.get("client")
+        address = "" if client is None else client[0]
         if self.parts.options.behind_proxy:
             # The last one is what our own proxy saw; those before it are the client's to invent.
-            address = headers.get("x-forwarded-for", address).rpartition(",")[2].strip()[:64]
+            told = _text(said, b"x-forwarded-for")
+            address = (address if told is None else told).rpartition(",")[2].strip()[:64]
         return Asked(
             method,
             path,
             address,
-            headers.get("authorization"),
-            headers.get("cookie") if self.parts.options.cookies else None,
-            headers.get("x-csrf-token"),
-            headers.get("origin"),
-            headers.get("sec-fetch-site"),
-            headers.get("host"),
+            _text(said, b"authorization"),
+            _text(said, b"cookie") if self.parts.options.cookies else None,
+            _text(said, b"x-csrf-token"),
+            _text(said, b"origin"),
+            _text(said, b"sec-fetch-site"),
+            _text(said, b"host"),
         )
 
     def _refuse_host(self, connection: HTTPConnection) -> None:
@@ -297,6 +307,11 @@ async def _http_problem(request: Request, error: Exception) -> Response:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     return response
+
+
+def _text(said: Mapping[bytes, bytes], name: bytes) -> str | None:
+    value = said.get(name)
+    return None if value is None else value.decode("latin-1")
 
 
 def _place(error: BaseException) -> str:

@@ -10,6 +10,7 @@ import msgspec
 from anyio.lowlevel import checkpoint
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from engine.desk import Desk
 from engine.domain.account import AccountSpec
@@ -18,7 +19,7 @@ from engine.domain.snapshot import Snapshot
 from facade.access import AccountScope, Principal
 from facade.access_gate import Admitted, Gate
 from facade.access_sessions import Sessions
-from facade.answers_kept import KeptAnswers
+from facade.answers_kept import Kept, KeptAnswers, Made
 from facade.api_structs_accounts import Views
 from facade.approvals import Approvals
 from facade.audit import AuditRecorder
@@ -85,8 +86,7 @@ class Parts:
     kept: KeptAnswers = field(default_factory=KeptAnswers)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A request that was let in."""
 
     request: Request
@@ -183,29 +183,30 @@ def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = No
     return Response(encode(value), status, headers=made, media_type=JSON)
 
 
-def tagged(
-    call: Call,
-    etag: str,
-    body: Callable[[], bytes],
-    snapshots: Sequence[Snapshot] | None = None,
-) -> Response:
-    """The body, or 304 where the caller has it already.
+def tagged(call: Call, snapshots: Sequence[Snapshot], make: Callable[[], Made]) -> Response:
+    """The answer, or 304 where the caller has it already; kept while it is made of the same.
 
     Args:
-        snapshots: all that it is made of, beside the query, the caller's name and the time; then
-            it is kept while they are the same.
+        snapshots: all that it is made of, beside the path, the query, the caller's name and the
+            time.
     """
-    headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
-    known = call.request.headers.get("if-none-match", "")
-    if known and etag in (one.strip().removeprefix("W/") for one in known.split(",")):
-        return Response(None, 304, headers=headers)
-    if snapshots is None:
-        return Response(body(), headers=headers, media_type=JSON)
     scope = call.request.scope
     asked = (call.who.subject, scope["path"], scope["query_string"])
-    second = call.parts.now_msc() // 1000
-    text = call.parts.kept.body(asked, second, snapshots, body)
-    return Response(text, headers=headers, media_type=JSON)
+    kept = call.parts.kept.of(asked, call.parts.now_msc() // 1000, snapshots, make)
+    return kept.for_one_with(_known(scope))
+
+
+def tagged_once(call: Call, made: Made) -> Response:
+    """The same of an answer that is not kept."""
+    return Kept((), 0, made).for_one_with(_known(call.request.scope))
+
+
+def _known(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"if-none-match":
+            known: str = value.decode("latin-1")
+            return known
+    return ""
 
 
 async def body_of(request: Request, bytes_max: int) -> bytes:

@@ -4,7 +4,7 @@ import re
 from collections import OrderedDict
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, NoReturn, TypeVar, overload
+from typing import Any, NoReturn, TypeVar, cast, overload
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -19,6 +19,8 @@ KEPT_RECORDS = 4096
 _encoder = msgspec.json.Encoder()
 _PLACE = re.compile(r"(?s)(.*?)(?: - at `(?:key in )?\$\.?([^`]*)`)?")
 _FIELD = re.compile(r"(?:unknown field|missing required field) `([^`]*)`")
+_of_no_query: dict[type, Any] = {}
+"""Most requests have no query, and its struct cannot be changed: one of each is enough."""
 _records: OrderedDict[tuple[str, int, int], tuple[Record, bytes]] = OrderedDict()
 
 
@@ -78,6 +80,11 @@ def decode_query(query: bytes, shape: type[T]) -> T:
     Raises:
         Problem: 422, with the name of the parameter.
     """
+    if not query:
+        found = _of_no_query.get(shape)
+        if found is None:
+            found = _of_no_query[shape] = _named({}, shape)
+        return cast(T, found)
     try:
         pairs = parse_qsl(
             query.decode("ascii"),
@@ -92,6 +99,10 @@ def decode_query(query: bytes, shape: type[T]) -> T:
         if name in named:
             raise unprocessable(name[:60], "is given twice")
         named[name] = value
+    return _named(named, shape)
+
+
+def _named(named: dict[str, Any], shape: type[T]) -> T:
     try:
         return msgspec.convert(named, shape, strict=False)
     except msgspec.ValidationError as error:

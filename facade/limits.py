@@ -61,11 +61,12 @@ class Allowance:
 
     def _forget(self, now_s: float) -> None:
         """Drops whole allowances, two at a time; of too many names the one longest not seen."""
-        for _ in range(min(2, len(self._due_s))):
-            name, due_s = next(iter(self._due_s.items()))
-            if due_s > now_s and len(self._due_s) <= NAMES_MAX:
+        due_s = self._due_s
+        for _ in range(2):
+            name = next(iter(due_s), None)
+            if name is None or (due_s[name] > now_s and len(due_s) <= NAMES_MAX):
                 return
-            del self._due_s[name]
+            del due_s[name]
 
 
 class Limits:

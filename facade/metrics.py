@@ -6,6 +6,7 @@ thread. docs/metrics.md describes each metric, and a test holds it to this file.
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import anyio
 import anyio.lowlevel
@@ -18,6 +19,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from engine.desk import Desk, Health
 from engine.domain import records
 from engine.domain.snapshot import Quality, Snapshot
+from facade.metrics_requests import RequestCounts
 
 log = logging.getLogger("tidegate.metrics")
 
@@ -53,7 +55,6 @@ LABEL_VALUES = 200
 """Values of one label that are told apart; later ones are `other`: names come from outside."""
 SLICE_ACCOUNTS = 16
 """Accounts looked at in one turn of the loop at a scrape."""
-REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 
 class Metrics:
@@ -70,26 +71,13 @@ class Metrics:
             name: Histogram(f"{name}_seconds", story, buckets=buckets, registry=self.registry)
             for name, (buckets, story) in HISTOGRAMS.items()
         }
-        self._requests = Counter(
-            "http_requests",
-            "Requests, by route and status.",
-            ["route", "status"],
-            registry=self.registry,
-        )
-        self._durations = Histogram(
-            "request_duration_seconds",
-            "From a request's head until its answer is ready; of a stream, until it begins.",
-            ["route"],
-            buckets=REQUEST_SECONDS,
-            registry=self.registry,
-        )
-        self._of_requests: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
-        """Found by name once: that costs more than to count."""
         self._labels: dict[str, set[str]] = {}
+        self._requests = RequestCounts(partial(self._bounded, "http_requests"))
         self._sources: list[tuple[str, Callable[[], Mapping[str, int]], dict[str, int]]] = []
         self._refused_known: dict[str, int] = {}
         self._inbox_depth = 0.0
         self._families: list[Metric] = []
+        self.registry.register(self._requests)
         self.registry.register(self)
 
     # Meter
@@ -115,14 +103,7 @@ class Metrics:
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """One HTTP request; `route` is the pattern, never the path asked for."""
-        of = self._of_requests.get((route, status))
-        if of is None:
-            known = self._bounded("http_requests", route)
-            of = (self._requests.labels(known, str(status)), self._durations.labels(known))
-            if known == route:
-                self._of_requests[route, status] = of
-        of[0].inc()
-        of[1].observe(seconds)
+        self._requests.count(route, status, seconds)
 
     def watch(self, name: str, read: Callable[[], Mapping[str, int]]) -> None:
         """Counts at each scrape what somebody else counts: by label, from 0, only ever rising."""

@@ -3,7 +3,7 @@
 All from snapshots of the board: no journal is read and nothing is waited for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -14,6 +14,7 @@ from engine.domain.guard_views import GuardView
 from engine.domain.ids import AccountKey
 from engine.domain.snapshot import PositionView, Snapshot
 from facade import health
+from facade.answers_kept import Made
 from facade.api_structs import (
     DISCREPANCY,
     GUARD,
@@ -120,75 +121,91 @@ async def reconciliation_status(call: Call) -> Response:
             )
         )
 
-    return tagged(call, etag_of(call, snapshots, "reconciliation"), body, snapshots)
+    return tagged(call, snapshots, lambda: Made(etag_of(call, snapshots, "reconciliation"), body))
 
 
 async def positions_open(call: Call) -> Response:
     """Open positions at the prices that would close them."""
     query = call.query(PositionsQuery)
-    held = [
-        (one, position)
-        for one in await chosen(call, query)
-        for position in one.positions
-        if query.symbol is None or position.symbol == query.symbol
-    ]
-    snapshots = list({(one.server, one.login): one for one, _ in held}.values())
-    currency = one_currency(snapshots)
+    picked = await chosen(call, query)
 
-    def body() -> bytes:
-        rows = tuple(_position(one, position) for one, position in held)
-        profits = [row.unrealized_pnl for row in rows]
-        known = [profit for profit in profits if profit is not None]
-        total = round(sum(known), 8) if len(known) == len(profits) else None
-        balance = sum(one.balance for one in snapshots)
-        return encode(
-            PositionsOpen(
-                user_id=call.who.subject,
-                total_positions=len(rows),
-                total_unrealized_pnl=total,
-                total_unrealized_pnl_pct=_share(total, balance) if rows else 0.0,
-                currency=currency,
-                totals=totals_of(snapshots),
-                positions=rows,
-                last_updated_at=time_text(call.desk.health().time_msc),
-                quality=worst_quality(snapshots),
-                age_ms=oldest_ms(snapshots),
-            )
+    def make() -> Made:
+        held = [(one, _held(one, query.symbol)) for one in picked]
+        snapshots = [one for one, positions in held if positions]
+        one_currency(snapshots)
+        etag = etag_of(call, snapshots, "positions", query.symbol)
+        return Made(etag, lambda: _positions(call, held, snapshots))
+
+    return tagged(call, picked, make)
+
+
+def _held(one: Snapshot, symbol: str | None) -> Sequence[PositionView]:
+    if symbol is None:
+        return one.positions
+    return [position for position in one.positions if position.symbol == symbol]
+
+
+def _positions(
+    call: Call,
+    held: Sequence[tuple[Snapshot, Sequence[PositionView]]],
+    snapshots: list[Snapshot],
+) -> bytes:
+    rows = [row for one, positions in held for row in _rows(one, positions)]
+    known = [row.unrealized_pnl for row in rows if row.unrealized_pnl is not None]
+    total = round(sum(known), 8) if len(known) == len(rows) else None
+    balance = sum(one.balance for one in snapshots)
+    return encode(
+        PositionsOpen(
+            user_id=call.who.subject,
+            total_positions=len(rows),
+            total_unrealized_pnl=total,
+            total_unrealized_pnl_pct=_share(total, balance) if rows else 0.0,
+            currency=one_currency(snapshots),
+            totals=totals_of(snapshots),
+            positions=tuple(rows),
+            last_updated_at=time_text(call.desk.health().time_msc),
+            quality=worst_quality(snapshots),
+            age_ms=oldest_ms(snapshots),
         )
-
-    return tagged(call, etag_of(call, snapshots, "positions", query.symbol), body, snapshots)
-
-
-def _position(one: Snapshot, position: PositionView) -> OpenPosition:
-    closing = one.live is not None and any(
-        close.position_id == position.position_id and close.kind != "cancel"
-        for close in one.live.closes
     )
-    profit = None if position.profit is None else round(position.profit + position.swap, 8)
-    direction: Any = position.side
-    return OpenPosition(
-        position_id=position.position_id,
-        ticket=position.ticket,
-        server=one.server,
-        login=one.login,
-        currency=one.currency,
-        symbol=position.symbol,
-        direction=direction,
-        volume=position.volume_lots,
-        entry_price=position.open_price,
-        entry_time=time_text(position.opened_at_msc),
-        current_price=position.current_price,
-        unrealized_pnl=profit,
-        unrealized_pnl_pct=_share(profit, one.balance),
-        take_profit=position.take_profit,
-        stop_loss=position.stop_loss,
-        status="closing" if closing else "open",
-        matched_with_bot=position.intent_id is not None,
-        intent_id=position.intent_id,
-        last_updated_at=time_text(one.time_msc),
-        quality=one.quality.value,
-        age_ms=one.age_ms,
-    )
+
+
+def _rows(one: Snapshot, positions: Sequence[PositionView]) -> Iterator[OpenPosition]:
+    """These positions of one account; what is the same of all of them is made once."""
+    live, balance = one.live, one.balance
+    closes = () if live is None else live.closes
+    closing = {close.position_id for close in closes if close.kind != "cancel"}
+    shown = time_text(one.time_msc)
+    quality: Any = one.quality.value
+    for position in positions:
+        profit = position.profit
+        if profit is not None:
+            profit = round(profit + position.swap, 8)
+        direction: Any = position.side
+        opened_msc = position.opened_at_msc
+        yield OpenPosition(
+            position_id=position.position_id,
+            ticket=position.ticket,
+            server=one.server,
+            login=one.login,
+            currency=one.currency,
+            symbol=position.symbol,
+            direction=direction,
+            volume=position.volume_lots,
+            entry_price=position.open_price,
+            entry_time=None if opened_msc is None else time_text(opened_msc),
+            current_price=position.current_price,
+            unrealized_pnl=profit,
+            unrealized_pnl_pct=_share(profit, balance),
+            take_profit=position.take_profit,
+            stop_loss=position.stop_loss,
+            status="closing" if position.position_id in closing else "open",
+            matched_with_bot=position.intent_id is not None,
+            intent_id=position.intent_id,
+            last_updated_at=shown,
+            quality=quality,
+            age_ms=one.age_ms,
+        )
 
 
 def _share(part: float | None, whole: float) -> float | None:
@@ -198,7 +215,6 @@ def _share(part: float | None, whole: float) -> float | None:
 async def guards_status(call: Call) -> Response:
     """Where every guard stands, and the accounts taken together."""
     snapshots = await chosen(call, call.query(StatusQuery))
-    currency = one_currency(snapshots)
 
     def body() -> bytes:
         rows = [(one, guard) for one in snapshots for guard in one.guards]
@@ -212,7 +228,7 @@ async def guards_status(call: Call) -> Response:
             GuardsStatus(
                 user_id=call.who.subject,
                 system_status="unknown" if is_unknown else drawdown.alert_type,
-                currency=currency,
+                currency=one_currency(snapshots),
                 drawdown_guard=drawdown,
                 guards=tuple(GUARD.of(g, server=one.server, login=one.login) for one, g in rows),
                 market_guard_alerts=tuple(
@@ -235,7 +251,11 @@ async def guards_status(call: Call) -> Response:
             )
         )
 
-    return tagged(call, etag_of(call, snapshots, "guards"), body, snapshots)
+    def make() -> Made:
+        one_currency(snapshots)
+        return Made(etag_of(call, snapshots, "guards"), body)
+
+    return tagged(call, snapshots, make)
 
 
 def _drawdown(

@@ -13,6 +13,7 @@ from engine.domain.records import Discrepancy
 from engine.domain.severity import Severity, severity_of, sort_key
 from engine.domain.snapshot import Snapshot
 from engine.equity_history import LEVELS
+from facade.answers_kept import Made
 from facade.api_structs import (
     BUCKET,
     PERIOD,
@@ -41,7 +42,7 @@ from facade.api_structs_calls import (
     OneLogQuery,
     PeriodQuery,
 )
-from facade.call import SLICE, Call, answer, tagged
+from facade.call import SLICE, Call, answer, tagged_once
 from facade.codec import encode, encode_record, time_text
 from facade.problems import unprocessable
 from facade.queries import etag_of, open_discrepancies
@@ -109,7 +110,8 @@ async def accounts(call: Call) -> Response:
             )
         )
 
-    return tagged(call, etag_of(call, picked, call.request.scope["query_string"]), body)
+    etag = etag_of(call, picked, call.request.scope["query_string"])
+    return tagged_once(call, Made(etag, body))
 
 
 def _states(text: str) -> frozenset[Severity]:
@@ -146,7 +148,7 @@ async def account(call: Call) -> Response:
     key = call.key()
     call.query(NoQuery)
     one = call.desk.snapshot(key)
-    return tagged(call, etag_of(call, [one]), lambda: call.views.of(one))
+    return tagged_once(call, Made(etag_of(call, [one]), lambda: call.views.of(one)))
 
 
 async def events(call: Call) -> Response:

@@ -4,7 +4,8 @@
 
 `asgi`: microseconds of processor a request without a socket, ours with a tick before each request,
 the peer's from its cache and from its database; what Redis and Postgres spend is not counted.
-`sockets`: requests a second over 32 connections, each server a process of its own. `guards`: how
+`sockets`: requests a second over 32 connections, each server a process of its own, and for how long
+its thread ran for each (`run_us`), which other work on the machine does not stretch. `guards`: how
 late ticks are guarded against while the API is loaded.
 """
 
@@ -20,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import trio
 from redis.asyncio import Redis
@@ -170,6 +171,13 @@ def asgi(settings: Settings, folder: Path, repeats: int) -> list[dict[str, Any]]
 # Over sockets
 
 
+class Server(NamedTuple):
+    """Where requests go."""
+
+    port: int
+    process_id: int
+
+
 class Told:
     """The engine's process."""
 
@@ -178,7 +186,7 @@ class Told:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        self.port: int = self.heard()["port"]
+        self.server = Server(self.heard()["port"], self._process.pid)
 
     def say(self, line: str) -> None:
         """One line."""
@@ -214,13 +222,13 @@ def told(folder: Path) -> Iterator[Told]:
 
 
 @contextmanager
-def uvicorn(app: str, folder: Path, *options: str) -> Iterator[int]:
+def uvicorn(app: str, folder: Path, *options: str) -> Iterator[Server]:
     """One worker on a free port, without a log."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     quiet = ("--log-level", "warning", "--no-access-log", "--loop", "uvloop", "--http", "httptools")
-    lean = ("--no-server-header", "--no-date-header")
+    lean = ("--no-server-header", "--no-date-header", "--no-proxy-headers")
     command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), *quiet, *lean, *options]
     variables = {"TIDEGATE_CONFIG": str(folder / "serve.toml"), FOLDER_VARIABLE: str(folder)}
     server = subprocess.Popen(command, env={**os.environ, **variables})
@@ -230,7 +238,7 @@ def uvicorn(app: str, folder: Path, *options: str) -> Iterator[int]:
                 if not probe.connect_ex(("127.0.0.1", port)):
                     break
             time.sleep(0.05)
-        yield port
+        yield Server(port, server.pid)
     finally:
         server.terminate()
         server.wait(20)
@@ -238,11 +246,18 @@ def uvicorn(app: str, folder: Path, *options: str) -> Iterator[int]:
 
 @contextmanager
 def driven(
-    folder: Path, port: int, route: str, seconds: float, per_second: float = 0.0
+    folder: Path, server: Server, route: str, seconds: float, per_second: float = 0.0
 ) -> Iterator[dict[str, float]]:
     """A client beside the block; what it measured is there after it."""
-    command = [sys.executable, "-m", "perf.http_drive", "--port", str(port)]
-    command += ["--path", BASE + route, "--token-file", str(folder / "token")]
+    command = [sys.executable, "-m", "perf.http_drive", "--port", str(server.port)]
+    command += [
+        "--server",
+        str(server.process_id),
+        "--path",
+        BASE + route,
+        "--token-file",
+        str(folder / "token"),
+    ]
     command += ["--seconds", str(seconds), "--per-second", str(per_second)]
     client = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     found: dict[str, float] = {}
@@ -253,9 +268,9 @@ def driven(
     found.update(json.loads(said))
 
 
-def once(folder: Path, port: int, route: str, seconds: float) -> dict[str, float]:
+def once(folder: Path, server: Server, route: str, seconds: float) -> dict[str, float]:
     """Full load, and nothing beside it."""
-    with driven(folder, port, route, seconds) as found:
+    with driven(folder, server, route, seconds) as found:
         pass
     return found
 
@@ -270,12 +285,12 @@ def sockets(folder: Path, repeats: int, seconds: float) -> list[dict[str, Any]]:
         direct as fastapi,
     ):
         engine.market(50)
-        ports = {"ours": ours, "fastapi": fastapi, "nursery": engine.port}
+        places = {"ours": ours, "fastapi": fastapi, "nursery": engine.server}
         for _ in range(repeats):
             turn: dict[str, Any] = {}
             for route in ROUTES:
                 turn[route] = {
-                    name: once(folder, port, route, seconds) for name, port in ports.items()
+                    name: once(folder, place, route, seconds) for name, place in places.items()
                 }
             turns.append(turn)
     return turns
@@ -286,13 +301,13 @@ def guards(folder: Path, repeats: int, seconds: float) -> list[dict[str, Any]]:
     route = ROUTES[0]
     turns = []
     with told(folder) as engine, uvicorn("facade.standalone:app", folder) as apart:
-        loads = {"apart": (apart, 0.0), "admitted": (engine.port, ADMITTED_PER_S)}
-        loads["full"] = (engine.port, 0.0)
+        loads = {"apart": (apart, 0.0), "admitted": (engine.server, ADMITTED_PER_S)}
+        loads["full"] = (engine.server, 0.0)
         for _ in range(repeats):
             engine.say(f"guards {seconds}")
             turn: dict[str, Any] = {"idle": engine.heard()}
-            for name, (port, per_second) in loads.items():
-                with driven(folder, port, route, seconds + 2.5, per_second) as load:
+            for name, (place, per_second) in loads.items():
+                with driven(folder, place, route, seconds + 2.5, per_second) as load:
                     time.sleep(1.5)
                     engine.say(f"guards {seconds}")
                     turn[name] = engine.heard()

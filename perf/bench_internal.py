@@ -2,6 +2,9 @@
 
 The engine's side runs in a process of its own, with a real board over real accounts. The peer is a
 bare echo: it reads the same requests and writes as many bytes for each, and knows nothing.
+
+Twice each: as many as go, where a latency is mostly the length of the queue; and so many a second
+as are offered (`OFFERED_PER_S`), each counted from when it was due, however late the client is.
 """
 
 import argparse
@@ -42,6 +45,7 @@ ACCOUNTS = 100
 CONNECTIONS = 4
 AHEAD = 8
 """Requests of a connection that are under way at any time."""
+OFFERED_PER_S = 20_000
 EVENTS = 1_000
 EVENT_S = 0.002
 
@@ -167,16 +171,16 @@ class Pipe:
         self.socket.sendall(pack(0, "hello", {"version": VERSION}))
         self._sent_ns.append(0)
 
-    def send(self, count: int) -> None:
-        """So many more."""
+    def send(self, count: int, since_ns: int | None = None) -> None:
+        """So many more; their latency counts from now, or from then."""
         chosen = [self._requests[(self._next + k) % len(self._requests)] for k in range(count)]
         self._next += count
         self.socket.sendall(b"".join(chosen))
-        self._sent_ns.extend([time.monotonic_ns()] * count)
+        self._sent_ns.extend([time.monotonic_ns() if since_ns is None else since_ns] * count)
 
-    def read(self) -> None:
-        """Counts what came, and asks for as many again."""
-        self._buffer += self.socket.recv(262_144)
+    def read(self) -> int:
+        """Counts what came, and says how much."""
+        self._buffer += self.socket.recv(65_536)
         now_ns, start, whole = time.monotonic_ns(), 0, 0
         while len(self._buffer) - start >= 4:
             length = int.from_bytes(self._buffer[start : start + 4], "big")
@@ -188,8 +192,7 @@ class Pipe:
             if sent_ns:
                 self.late_ns.append(now_ns - sent_ns)
         del self._buffer[:start]
-        if whole:
-            self.send(whole)
+        return whole
 
 
 def drive(path: Path, requests: Sequence[bytes], seconds: float) -> dict[str, float]:
@@ -202,12 +205,53 @@ def drive(path: Path, requests: Sequence[bytes], seconds: float) -> dict[str, fl
     began = time.monotonic()
     while (now := time.monotonic()) - began < seconds:
         for chosen, _ in chooser.select(1.0):
+            whole = chosen.data.read()
+            if whole:
+                chosen.data.send(whole)
+    return found_of(pipes, now - began)
+
+
+def offer(path: Path, requests: Sequence[bytes], seconds: float) -> dict[str, float]:
+    """The same at `OFFERED_PER_S`, evenly, whether or not the answers before have come."""
+    pipes = [Pipe(path, requests) for _ in range(CONNECTIONS)]
+    chooser = selectors.SelectSelector()  # the others wait whole milliseconds
+    for pipe in pipes:
+        chooser.register(pipe.socket, selectors.EVENT_READ, pipe)
+    step_ns = 1_000_000_000 // OFFERED_PER_S
+    began_ns = due_ns = time.monotonic_ns()
+    sent = 0
+    while (now_ns := time.monotonic_ns()) - began_ns < seconds * 1e9:
+        while due_ns <= now_ns:
+            pipes[sent % CONNECTIONS].send(1, due_ns)
+            sent += 1
+            due_ns += step_ns
+        for chosen, _ in chooser.select(max(0, due_ns - time.monotonic_ns()) / 1e9):
             chosen.data.read()
+    return found_of(pipes, (now_ns - began_ns) / 1e9)
+
+
+def waited_s(process_id: int) -> float:
+    """Seconds its main thread was ready to run and waited for a processor (Linux)."""
+    return int(Path(f"/proc/{process_id}/schedstat").read_text().split()[1]) / 1e9
+
+
+def offer_beside(
+    process_id: int, path: Path, requests: Sequence[bytes], seconds: float
+) -> dict[str, float]:
+    """The same, and which share of the time this process and that one waited for a processor."""
+    before_s = waited_s(os.getpid()) + waited_s(process_id)
+    found = offer(path, requests, seconds)
+    found["waited"] = (waited_s(os.getpid()) + waited_s(process_id) - before_s) / seconds
+    return found
+
+
+def found_of(pipes: Sequence[Pipe], took_s: float) -> dict[str, float]:
+    """What they measured; they are closed."""
     late = np.concatenate([np.array(pipe.late_ns) for pipe in pipes]) / 1e6
     for pipe in pipes:
         pipe.socket.close()
     p50, p99 = np.percentile(late, (50, 99))
-    return {"per_second": len(late) / (now - began), "p50_ms": float(p50), "p99_ms": float(p99)}
+    return {"per_second": len(late) / took_s, "p50_ms": float(p50), "p99_ms": float(p99)}
 
 
 def events(path: Path) -> dict[str, float]:
@@ -241,8 +285,11 @@ def measure(repeats: int, seconds: float) -> dict[str, Any]:
             turns: list[dict[str, dict[str, float]]] = []
             for _ in range(repeats):
                 turn = {"socket": drive(folder / "s", requests, seconds)}
+                turn["offered"] = offer_beside(server.pid, folder / "s", requests, seconds)
                 if not ticks:
                     turn["echo"] = drive(folder / "echo", requests, seconds)
+                    bare = offer_beside(server.pid, folder / "echo", requests, seconds)
+                    turn["echo_offered"] = bare
                     turn["events"] = events(folder / "s")
                 turns.append(turn)
             found[name] = {"bytes": size, "turns": turns}

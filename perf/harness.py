@@ -127,6 +127,10 @@ def internal_figures(quick: bool) -> Iterator[Figure]:
         for share in ("p50", "p99"):
             late = tuple(turn["socket"][f"{share}_ms"] for turn in turns)
             yield Figure(f"{name}_{share}", "ms", late, note)
+            late = tuple(turn["offered"][f"{share}_ms"] for turn in turns)
+            yield Figure(f"{name}_offered_{share}", "ms", late, f"20,000/s offered, {note}")
+        waited = tuple(turn["offered"]["waited"] for turn in turns)
+        yield Figure(f"{name}_offered_waited", "of the time", waited, "for a processor, both ends")
         if market == "quiet":
             echo = tuple(turn["echo"]["per_second"] for turn in turns)
             yield Figure("internal_echo", "per second", echo, "a bare echo of as many bytes")
@@ -135,8 +139,9 @@ def internal_figures(quick: bool) -> Iterator[Figure]:
                 "ratio",
                 tuple(ours / bare for ours, bare in zip(pace, echo, strict=True)),
             )
-            late = tuple(turn["echo"]["p99_ms"] for turn in turns)
-            yield Figure("internal_echo_p99", "ms", late, "what the machine gave at the time")
+            for kind in ("echo", "echo_offered"):
+                late = tuple(turn[kind]["p99_ms"] for turn in turns)
+                yield Figure(f"internal_{kind}_p99", "ms", late, "what the machine gave")
             for share in ("p50", "p99"):
                 late = tuple(turn["events"][f"{share}_ms"] for turn in turns)
                 yield Figure(f"internal_event_{share}", "ms", late, "published to read")
@@ -159,6 +164,8 @@ def http_figures(quick: bool) -> Iterator[Figure]:
             yield Figure(f"{name}_{server}", "requests/s", pace)
             late = tuple(load[server]["p99_ms"] for load in loads)
             yield Figure(f"{name}_{server}_p99", "ms", late)
+            ran = tuple(load[server]["run_us"] for load in loads)
+            yield Figure(f"{name}_{server}_run", "us", ran, "of the server's thread, a request")
         ratios = tuple(load["ours"]["per_second"] / load["fastapi"]["per_second"] for load in loads)
         yield Figure(f"{name}_over_fastapi", "ratio", ratios)
     for load in ("idle", "apart", "admitted", "full"):

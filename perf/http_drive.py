@@ -86,7 +86,13 @@ def drive(port: int, request: bytes, seconds: float, per_second: float) -> dict[
                     connection.ask(request, now_ns)
     p50, p99 = np.percentile(np.array(late_ns) / 1e6, (50, 99))
     took_s = (now_ns - begun_ns) / 1e9
-    return {"per_second": len(late_ns) / took_s, "p50_ms": float(p50), "p99_ms": float(p99)}
+    pace = len(late_ns) / took_s
+    return {"count": len(late_ns), "per_second": pace, "p50_ms": float(p50), "p99_ms": float(p99)}
+
+
+def ran_us(process_id: int) -> float:
+    """Microseconds its main thread has run so far (Linux)."""
+    return int(Path(f"/proc/{process_id}/schedstat").read_text().split()[0]) / 1e3
 
 
 def main() -> None:
@@ -97,12 +103,16 @@ def main() -> None:
     parser.add_argument("--token-file", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--per-second", type=float, default=0.0)
+    parser.add_argument("--server", type=int, required=True, help="its process")
     options = parser.parse_args()
     token = options.token_file.read_text()
     head = f"GET {options.path} HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {token}\r\n\r\n"
     request = head.encode()
     drive(options.port, request, 0.3, 0.0)
-    print(json.dumps(drive(options.port, request, options.seconds, options.per_second)))
+    before_us = ran_us(options.server)
+    found = drive(options.port, request, options.seconds, options.per_second)
+    found["run_us"] = (ran_us(options.server) - before_us) / found["count"]
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

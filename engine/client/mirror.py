@@ -211,7 +211,8 @@ class Mirror:
     def _shown(self, key: AccountKey) -> Held:
         held = self._held[key]
         now_s = self._monotonic_s()
-        is_away = self.is_away or key not in self._fresh
+        is_unheard = self._client is None or now_s - self._heard_s > LOST_AFTER_S
+        is_away = is_unheard or key not in self._fresh
         if now_s >= held.shown_until_s or is_away is not held.shown_away:
             silent_s = now_s - held.arrived_s if is_away else None
             held.show(aged(held.base(), now_s - held.arrived_s, silent_s), now_s, is_away=is_away)

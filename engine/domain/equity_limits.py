@@ -39,6 +39,11 @@ def follows_day_high(guard: AccountGuard) -> bool:
     return isinstance(guard, EquityLimit) and guard.reference is Reference.DAY_HIGH_EQUITY
 
 
+def follows_marks(guard: EquityLimit) -> bool:
+    """Whether its reference rises from tick to tick; every other one stands between two steps."""
+    return guard.reference in (Reference.EQUITY_HIGH_WATER, Reference.DAY_HIGH_EQUITY)
+
+
 def opening_reference(guard: EquityLimit, spec: AccountSpec, balance_minor: int) -> int | None:
     """The reference a reset will move, as it stands at the opening; None: at first valuation."""
     if guard.reference is Reference.BALANCE_AT_RESET:

@@ -1,14 +1,16 @@
 """The reader's view of one guard: where it stands, how far from its floor, and that it runs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.domain.account import AccountState
 from engine.domain.equity_limits import (
     floor_minor,
     follows_day_high,
+    follows_marks,
     reference_at_reset,
     reference_minor,
     used_percent,
@@ -16,13 +18,12 @@ from engine.domain.equity_limits import (
 from engine.domain.guards import AccountGuard, EquityLimit, Measured, Reset
 from engine.domain.marks import mark_of
 from engine.domain.resets import next_reset_msc
-from engine.domain.units import minor_of_mark, percent
+from engine.domain.units import major, minor_of_mark, percent
 from engine.domain.valuation import Quotes
 from engine.domain.watch import Marks
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(msgspec.Struct, frozen=True):
     """What an account is looked at with."""
 
     time_msc: int
@@ -74,28 +75,30 @@ class GuardView(msgspec.Struct, frozen=True, kw_only=True):
     notice_s: float = 0.0
 
 
-def guard_view(
-    guard: AccountGuard,
-    place: int,
-    state: AccountState,
-    sight: Sight,
-    equity: int | None,
-    age_ms: int | None,
-) -> GuardView:
-    """The guard at `place` on the equity of now; `age_ms` of the oldest quote in it."""
+class StandingGuard(NamedTuple):
+    """What of a guard's view neither quotes nor time move."""
+
+    guard: AccountGuard
+    place: int
+    view: GuardView
+    """With None for what they do."""
+    is_measured: bool
+    """Whether it has a floor to be measured against."""
+    reference: int | None
+    """None: it follows the marks, or there is none."""
+    floor: int | None
+
+
+def standing_guard(guard: AccountGuard, place: int, state: AccountState) -> StandingGuard:
+    """Of the guard at `place`."""
     known = state.guards[place] if place < len(state.guards) else None
-    reference = floor_ = distance = used = after = None
-    if known is not None:
-        distance = known.distance_minor
-        if isinstance(guard, EquityLimit) and state.known:
-            reference = reference_minor(guard, place, known, state, sight.marks)
-            floor_ = floor_minor(guard, reference, state.spec)
-            measured = equity if guard.measured is Measured.EQUITY else state.balance_minor
-            distance = None if measured is None else measured - floor_
-            if measured is not None and reference != floor_:
-                used = percent(used_percent(reference, floor_, measured))
-            after = _floor_after_reset(guard, place, state, sight, equity)
-    return GuardView(
+    limit = guard if isinstance(guard, EquityLimit) else None
+    reference = floor_ = None
+    is_measured = limit is not None and known is not None and state.known
+    if limit is not None and known is not None and is_measured and not follows_marks(limit):
+        reference = reference_minor(limit, place, known, state, state.marks)
+        floor_ = floor_minor(limit, reference, state.spec)
+    view = GuardView(
         name=guard.name,
         kind=str(type(guard).__struct_config__.tag),
         action=guard.action.value,
@@ -106,17 +109,56 @@ def guard_view(
         evaluated_at_msc=None if known is None else known.evaluated_at_msc,
         reference=major_of(state, reference),
         floor=major_of(state, floor_),
-        distance=major_of(state, distance),
-        used_percent=used,
-        warn_percent=guard.warn_percent if isinstance(guard, EquityLimit) else None,
-        floor_after_reset=major_of(state, after),
-        next_reset_msc=None if guard.reset is None else _next_reset(guard.reset, sight.time_msc),
-        age_ms=age_ms,
+        distance=None if known is None else major_of(state, known.distance_minor),
+        used_percent=None,
+        warn_percent=None if limit is None else limit.warn_percent,
+        floor_after_reset=None,
+        next_reset_msc=None,
+        age_ms=None,
         is_estimated=known is not None and known.is_estimated,
-        comparator=guard.comparator.value if isinstance(guard, EquityLimit) else None,
+        comparator=None if limit is None else limit.comparator.value,
         latch=guard.latch.value,
         reset_zone=None if guard.reset is None else guard.reset.zone,
         notice_s=guard.notice_s,
+    )
+    return StandingGuard(guard, place, view, is_measured, reference, floor_)
+
+
+def guard_view(
+    standing: StandingGuard,
+    state: AccountState,
+    sight: Sight,
+    equity: int | None,
+    age_ms: int | None,
+) -> GuardView:
+    """The guard on the equity of now; `age_ms` of the oldest quote in it."""
+    guard, view = standing.guard, standing.view
+    reset = guard.reset
+    next_msc = None if reset is None else _next_reset(reset, sight.time_msc)
+    if not standing.is_measured or not isinstance(guard, EquityLimit):
+        return replace(view, next_reset_msc=next_msc, age_ms=age_ms)
+    reference, floor_ = standing.reference, standing.floor
+    if reference is None or floor_ is None:
+        place = standing.place
+        reference = reference_minor(guard, place, state.guards[place], state, sight.marks)
+        floor_ = floor_minor(guard, reference, state.spec)
+    digits = state.spec.market.digits
+    measured = equity if guard.measured is Measured.EQUITY else state.balance_minor
+    used = None
+    if measured is not None and reference != floor_:
+        used = percent(used_percent(reference, floor_, measured))
+    after = None
+    if reset is not None and equity is not None:
+        after = _floor_after_reset(standing, state, sight, equity, (reference, floor_))
+    return replace(
+        view,
+        reference=major(reference, digits),
+        floor=major(floor_, digits),
+        distance=None if measured is None else major(measured - floor_, digits),
+        used_percent=used,
+        floor_after_reset=None if after is None else major(after, digits),
+        next_reset_msc=next_msc,
+        age_ms=age_ms,
     )
 
 
@@ -126,20 +168,22 @@ def _next_reset(reset: Reset, time_msc: int) -> int:
 
 
 def _floor_after_reset(
-    guard: EquityLimit, place: int, state: AccountState, sight: Sight, equity: int | None
-) -> int | None:
-    """The floor if the guard's day ended now; None where it has no day or nothing is valued."""
-    if guard.reset is None or equity is None:
-        return None
-    known, spec = state.guards[place], state.spec
+    standing: StandingGuard,
+    state: AccountState,
+    sight: Sight,
+    equity: int,
+    now: tuple[int, int],
+) -> int:
+    """The floor if the guard's day ended now; `now`: its reference and floor until then."""
+    guard, spec = standing.guard, state.spec
+    assert isinstance(guard, EquityLimit), "only those have floors"
     if follows_day_high(guard):
         reference = minor_of_mark(mark_of(state, sight.quotes), spec.digits)
     else:
+        known = state.guards[standing.place]
         taken = reference_at_reset(guard, known, state.balance_minor, equity)
-        if taken is None:
-            taken = reference_minor(guard, place, known, state, sight.marks)
-        reference = taken
-    return floor_minor(guard, reference, spec)
+        reference = now[0] if taken is None else taken
+    return now[1] if reference == now[0] else floor_minor(guard, reference, spec)
 
 
 def nearest(guards: tuple[GuardView, ...]) -> GuardView | None:
@@ -159,4 +203,4 @@ def room_percent(guard: GuardView) -> float:
 
 def major_of(state: AccountState, amount_minor: int | None) -> float | None:
     """Minor units as published; None stays None."""
-    return None if amount_minor is None else state.spec.major(amount_minor)
+    return None if amount_minor is None else major(amount_minor, state.spec.market.digits)

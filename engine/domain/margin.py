@@ -81,6 +81,13 @@ def conversion_legs(market: Market, symbol: str, quotes: Quotes) -> tuple[Leg, .
     return _route(market, symbol, quotes)[1]
 
 
+def is_margin_fixed(market: Market, symbols: Iterable[str]) -> bool:
+    """Whether no quote moves the margin of positions in these symbols once they are open."""
+    return all(
+        symbol in market.priced and _fixed_route(market, symbol) is not None for symbol in symbols
+    )
+
+
 def margin_currency(instrument: Instrument) -> str:
     """SYMBOL_CURRENCY_MARGIN: unless given, the base currency for FX, else the profit currency."""
     if instrument.margin_currency is not None:
@@ -166,13 +173,12 @@ def _route(market: Market, symbol: str, quotes: Quotes) -> tuple[int, tuple[Leg,
     `quotes` holds one; else through the profit currency, whose quotes the account has anyway: the
     base currency is worth the open price in it, give or take what arbitrage leaves.
     """
+    fixed = _fixed_route(market, symbol)
+    if fixed is not None:
+        return fixed, ()
     priced = market.priced[symbol]
     instrument = priced.instrument
     currency, deposit = margin_currency(instrument), market.deposit
-    if currency == deposit:
-        return 0, ()
-    if _joins(instrument, currency, deposit):
-        return (1 if currency == instrument.base_currency else -1), ()
     if currency == instrument.profit_currency:
         return 0, priced.path
     direct = _direct(market, currency, quotes)
@@ -181,6 +187,17 @@ def _route(market: Market, symbol: str, quotes: Quotes) -> tuple[int, tuple[Leg,
     if instrument.is_fx and currency == instrument.base_currency:
         return 1, priced.path
     raise KeyError(f"no quote turns {symbol}'s margin currency {currency} into {deposit}")
+
+
+def _fixed_route(market: Market, symbol: str) -> int | None:
+    """The power of the open price, where no quote has a part in it; None: one has."""
+    instrument = market.priced[symbol].instrument
+    currency, deposit = margin_currency(instrument), market.deposit
+    if currency == deposit:
+        return 0
+    if _joins(instrument, currency, deposit):
+        return 1 if currency == instrument.base_currency else -1
+    return None
 
 
 def _joins(instrument: Instrument, one: str, other: str) -> bool:

@@ -7,6 +7,7 @@ computed on the quotes at hand is None, never zero.
 from enum import Enum
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.domain.account import AccountState
 from engine.domain.guard_views import (
@@ -16,14 +17,15 @@ from engine.domain.guard_views import (
     major_of,
     nearest,
     room_percent,
+    standing_guard,
 )
 from engine.domain.live import Live
 from engine.domain.live_views import LiveView, live_view
-from engine.domain.margin import margin_minor
+from engine.domain.margin import is_margin_fixed, margin_minor
 from engine.domain.marks import published_drawdown, published_high_water
 from engine.domain.positions import Side
 from engine.domain.units import minor_of_mark, percent
-from engine.domain.valuation import UNPRICED, Quotes, missing_quote, profit_minor
+from engine.domain.valuation import UNPRICED, Quotes, profit_minor, symbols_needed
 
 
 class Quality(Enum):
@@ -108,34 +110,83 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Of an account with a link to a terminal."""
 
 
-def snapshot_of(state: AccountState, sight: Sight) -> Snapshot:
-    """The account as it is seen now. Cost: a valuation of its positions."""
+class Standing:
+    """What of a snapshot neither quotes nor time move: made once a state, used for every tick."""
+
+    __slots__ = (
+        "_live",
+        "_margin_minor",
+        "guards",
+        "is_margin_fixed",
+        "mode",
+        "needs",
+        "positions",
+        "state",
+        "swap_minor",
+    )
+
+    def __init__(self, state: AccountState) -> None:
+        spec = state.spec
+        self.state = state
+        self.mode = spec.mode.value
+        self.needs = symbols_needed(spec.market, state.positions)
+        self.swap_minor = sum(position.swap_minor for position in state.positions)
+        self.positions = _standing_positions(state)
+        """Without prices."""
+        self.guards = tuple(
+            standing_guard(guard, place, state) for place, guard in enumerate(spec.guards)
+        )
+        symbols = [position.symbol for position in state.positions]
+        self.is_margin_fixed = is_margin_fixed(spec.market, symbols)
+        self._margin_minor: tuple[int | None] | None = None
+        self._live: tuple[float | None, LiveView] | None = None
+
+    def margin_minor(self, quotes: Quotes) -> int | None:
+        """The margin of now; None: a quote is missing. Asked only where positions are valued."""
+        if not self.is_margin_fixed:
+            return _margin_minor(self.state, quotes)
+        if self._margin_minor is None:
+            self._margin_minor = (_margin_minor(self.state, quotes),)
+        return self._margin_minor[0]
+
+    def live(self, compared_ms: float | None) -> LiveView | None:
+        """The view of what a live account has besides; see `Sight`."""
+        if self.state.live is None:
+            return None
+        if self._live is None or self._live[0] != compared_ms:
+            self._live = (compared_ms, live_view(self.state.live, compared_ms))
+        return self._live[1]
+
+
+def snapshot_of(state: AccountState, sight: Sight, standing: Standing | None = None) -> Snapshot:
+    """The account as it is seen now. Cost: a valuation of its positions.
+
+    Args:
+        standing: of this very state, where the caller kept it.
+    """
+    standing = standing or Standing(state)
     spec = state.spec
-    quality, reason, age_ms = quality_of(state, sight)
-    valued = missing_quote(spec.market, state.positions, sight.quotes) is None
-    profits = _profits_minor(state, sight.quotes)
-    floating = equity = None
+    quality, reason, age_ms = _quality_of(standing, sight)
+    valued = all(symbol in sight.quotes for symbol in standing.needs)
+    profits = _profits_minor(state, sight.quotes, valued=valued)
+    floating = equity = margin = None
     if valued:
-        swap = sum(position.swap_minor for position in state.positions)
-        floating = swap + sum(profit for profit in profits if profit is not None)
+        floating = standing.swap_minor + sum(profit for profit in profits if profit is not None)
         equity = state.balance_minor + state.credit_minor + floating
-    margin = _margin_minor(state, sight) if valued else None
+        margin = standing.margin_minor(sight.quotes)
     level = None
     if equity is not None and margin:
         level = percent(100.0 * equity / margin)
     high_water_minor = minor_of_mark(sight.marks.trackers[0], spec.digits)
     drawdown = None if equity is None else max(0, high_water_minor - equity)
     deepest, deepest_percent = published_drawdown(spec, sight.marks)
-    guards = tuple(
-        guard_view(guard, place, state, sight, equity, age_ms)
-        for place, guard in enumerate(spec.guards)
-    )
+    guards = tuple([guard_view(one, state, sight, equity, age_ms) for one in standing.guards])
     closest = nearest(guards)
     return Snapshot(
         server=spec.key.server,
         login=spec.key.login,
         currency=spec.market.deposit,
-        mode=spec.mode.value,
+        mode=standing.mode,
         seq=state.seq,
         feed_version=sight.feed_version,
         time_msc=sight.time_msc,
@@ -161,22 +212,22 @@ def snapshot_of(state: AccountState, sight: Sight) -> Snapshot:
         nearest_guard=None if closest is None else closest.name,
         room=None if closest is None else closest.distance,
         room_percent=None if closest is None else room_percent(closest),
-        positions=_position_views(state, sight.quotes, profits),
+        positions=_position_views(standing, sight.quotes, profits),
         guards=guards,
         ruleset=spec.ruleset,
-        live=None if state.live is None else live_view(state.live, sight.compared_ms),
+        live=standing.live(sight.compared_ms),
     )
 
 
-def quality_of(state: AccountState, sight: Sight) -> tuple[Quality, str | None, int | None]:
+def _quality_of(standing: Standing, sight: Sight) -> tuple[Quality, str | None, int | None]:
     """What a valuation is worth now, why it is not worth more, and the age of its oldest quote."""
+    state, needs, ages_ms = standing.state, standing.needs, sight.ages_ms
     market = state.spec.market
-    needed = [symbol for p in state.positions for symbol in market.needs(p.symbol)]
-    aged = [(sight.ages_ms[symbol], symbol) for symbol in needed if symbol in sight.ages_ms]
+    aged = [(ages_ms[symbol], symbol) for symbol in needs if symbol in ages_ms]
     age_ms, oldest = max(aged, default=(None, ""))
     if sight.crashed is not None:
         return Quality.UNKNOWN, f"crashed: {sight.crashed}", age_ms
-    missing = missing_quote(market, state.positions, sight.quotes)
+    missing = next((symbol for symbol in needs if symbol not in sight.quotes), None)
     if missing == UNPRICED:
         named = sorted({p.symbol for p in state.positions if p.symbol not in market.priced})
         return Quality.UNKNOWN, f"{', '.join(named)}: not in the book, or not convertible", age_ms
@@ -214,23 +265,25 @@ def _doubt(live: Live, now_msc: int) -> tuple[Quality, str] | None:
     return None
 
 
-def _margin_minor(state: AccountState, sight: Sight) -> int | None:
+def _margin_minor(state: AccountState, quotes: Quotes) -> int | None:
     spec = state.spec
     try:
         return margin_minor(
             spec.market,
             spec.leverage,
             state.positions,
-            sight.quotes,
+            quotes,
             margin_mode=spec.margin_mode,
         )
     except KeyError:  # margin in a currency whose conversion has no quote
         return None
 
 
-def _profits_minor(state: AccountState, quotes: Quotes) -> list[int | None]:
+def _profits_minor(state: AccountState, quotes: Quotes, *, valued: bool) -> list[int | None]:
     """Profit of each position without swap; None where a quote is missing."""
     market = state.spec.market
+    if valued:
+        return [profit_minor(market, position, quotes) for position in state.positions]
     return [
         profit_minor(market, position, quotes)
         if all(symbol in quotes for symbol in market.needs(position.symbol))
@@ -239,36 +292,42 @@ def _profits_minor(state: AccountState, quotes: Quotes) -> list[int | None]:
     ]
 
 
-def _position_views(
-    state: AccountState, quotes: Quotes, profits: list[int | None]
-) -> tuple[PositionView, ...]:
+def _standing_positions(state: AccountState) -> tuple[PositionView, ...]:
     intents = () if state.live is None else state.live.book.intents
     fills = {number: one.intent_id for one in intents for number in one.position_ids}
-    views = []
-    for position, profit in zip(state.positions, profits, strict=True):
-        quote = quotes.get(position.symbol)
-        price = None
-        if quote is not None:
-            price = quote.bid if position.side is Side.BUY else quote.ask
-        views.append(
-            PositionView(
-                position_id=position.position_id,
-                ticket=position.ticket or position.position_id,
-                symbol=position.symbol,
-                side=position.side.value,
-                volume_lots=position.volume_lots,
-                open_price=position.open_price,
-                current_price=price,
-                profit=major_of(state, profit),
-                swap=state.spec.major(position.swap_minor),
-                stop_loss=position.stop_loss,
-                take_profit=position.take_profit,
-                opened_at_msc=position.opened_at_msc,
-                magic=position.magic,
-                comment=position.comment,
-                intent_id=fills.get(position.position_id),
-            )
+    return tuple(
+        PositionView(
+            position_id=position.position_id,
+            ticket=position.ticket or position.position_id,
+            symbol=position.symbol,
+            side=position.side.value,
+            volume_lots=position.volume_lots,
+            open_price=position.open_price,
+            current_price=None,
+            profit=None,
+            swap=state.spec.major(position.swap_minor),
+            stop_loss=position.stop_loss,
+            take_profit=position.take_profit,
+            opened_at_msc=position.opened_at_msc,
+            magic=position.magic,
+            comment=position.comment,
+            intent_id=fills.get(position.position_id),
         )
+        for position in state.positions
+    )
+
+
+def _position_views(
+    standing: Standing, quotes: Quotes, profits: list[int | None]
+) -> tuple[PositionView, ...]:
+    state, views = standing.state, []
+    for position, view, profit in zip(state.positions, standing.positions, profits, strict=True):
+        quote = quotes.get(position.symbol)
+        if quote is None:
+            views.append(view)
+            continue
+        price = quote.bid if position.side is Side.BUY else quote.ask
+        views.append(replace(view, current_price=price, profit=major_of(state, profit)))
     return tuple(views)
 
 

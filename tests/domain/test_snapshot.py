@@ -19,7 +19,7 @@ from engine.domain.guards import (
     Reset,
 )
 from engine.domain.marks import opening_marks
-from engine.domain.snapshot import Quality, Snapshot, snapshot_of
+from engine.domain.snapshot import Quality, Snapshot, Standing, snapshot_of
 from tests.domain.accounts import START_MSC, Life, buy, fx, gold, market, sell, unopened
 
 PRAGUE = Reset(zone="Europe/Prague", at_minute=0)
@@ -173,3 +173,39 @@ def test_a_flat_account_is_known_without_a_quote_and_has_no_margin_level() -> No
     assert (view.quality, view.age_ms) == (Quality.KNOWN, None)
     assert (view.equity, view.margin, view.free_margin) == (10_000.0, 0.0, 10_000.0)
     assert view.margin_level is None
+
+
+def test_what_stands_between_two_steps_is_kept_and_the_view_is_as_if_it_were_not() -> None:
+    guards = [
+        limit(),
+        limit("high", reference=Reference.EQUITY_HIGH_WATER),
+        limit("day", reference=Reference.DAY_HIGH_EQUITY),
+        limit("higher", reference=Reference.HIGHER_AT_RESET),
+    ]
+    positions = [buy("EURUSD", 1.0, 1.1, swap_minor=-250), sell("XAUUSD", 0.5, 1900.0)]
+    life = opened(unopened(guards, positions))
+    standing = Standing(life.state)
+    views = []
+    for number in range(12):
+        price = 1899.0 + 3.0 * (number % 5) - number
+        life.tick(START_MSC + 2 * number, "XAUUSD", price, price + 0.5)
+        if number != 3:  # before, the account is not valued
+            life.tick(START_MSC + 2 * number + 1, "EURUSD", 1.0990, 1.0992)
+        if standing.state is not life.state:
+            standing = Standing(life.state)
+        for later_ms in (0, 90_000):
+            sight = Sight(
+                time_msc=START_MSC + 5000 + later_ms,
+                quotes={
+                    symbol: quote._replace(bid=quote.bid - later_ms / 1e6)
+                    for symbol, quote in life.quotes.items()
+                },
+                ages_ms=dict.fromkeys(life.quotes, later_ms),
+                stale_after_ms=60_000,
+                feed_version=number,
+                marks=life.state.marks,
+            )
+            views.append(snapshot_of(life.state, sight, standing))
+            assert views[-1] == snapshot_of(life.state, sight)
+    assert len({view.equity for view in views}) > 10
+    assert {view.margin for view in views} == {96_100.0}

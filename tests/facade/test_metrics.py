@@ -7,12 +7,14 @@ import pytest
 import trio
 import trio.testing
 from msgspec.structs import replace
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 from engine.desk import FeedHealth, Health
 from engine.domain import records
 from engine.domain.snapshot import Quality
 from facade.health import liveness, readiness, trading_health
 from facade.metrics import COUNTERS, HISTOGRAMS, LABEL_VALUES, Metrics
+from facade.metrics_requests import SECONDS, RequestCounts
 from tests.engine.alert_desk import AlertDesk, breach, record, settled
 from tests.facade.metric_names import exposed, full_desk, touched
 from tests.tree import ROOT
@@ -157,6 +159,26 @@ async def test_names_from_outside_cannot_make_series_without_end() -> None:
 async def test_requests_are_counted_by_route_and_status() -> None:
     lines = await lines_of(touched(), full_desk())
     assert 'http_requests_total{route="/x",status="200"} 1.0' in lines
+
+
+def test_requests_read_as_if_the_client_library_had_counted_them() -> None:
+    Metrics()  # it turns off series of when each was created
+    theirs, ours = CollectorRegistry(), CollectorRegistry()
+    counter = Counter("http_requests", "Requests, by route and status.", ["route", "status"],
+                      registry=theirs)  # fmt: skip
+    story = "From a request's head until its answer is ready; of a stream, until it begins."
+    took = Histogram("request_duration_seconds", story, ["route"], buckets=SECONDS, registry=theirs)
+    counts = RequestCounts(lambda route: route if route != "/new" else "other")
+    ours.register(counts)
+    durations = (0.0, 0.0009, 0.001, 0.00100001, 0.3, 5.0, 5.1, 60.0)
+    for number, seconds in enumerate(durations * 3):
+        route, status = ("/a", "/b", "/new")[number % 3], (200, 304)[number % 2]
+        counts.count(route, status, seconds)
+        shown = "other" if route == "/new" else route
+        counter.labels(shown, str(status)).inc()
+        took.labels(shown).observe(seconds)
+    assert generate_latest(ours) == generate_latest(theirs)
+    assert b'le="+Inf"' in generate_latest(ours)
 
 
 async def test_a_name_nobody_knows_is_an_error_and_ends_no_guards_turn() -> None:
