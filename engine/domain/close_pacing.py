@@ -3,8 +3,9 @@
 The rules of this file:
 1. No more than 10 commands in any second of an account, whoever wants them: a flatten too.
 2. A server that says "too many" halves that, down to one; each quiet 10 s gives one back.
-3. Of a symbol, one discretionary close in 30 s is decided; a flatten is exempt. It holds at the
-   decision, so that what is decided is never kept back and can be called late.
+3. Of a symbol, a policy decides one close in 30 s; what guards, people and a flatten close is
+   exempt. It holds at the decision, so that what is decided is never kept back and can be called
+   late; what is asked for earlier waits.
 4. What re-opened during a halt is closed, at most 10 in a minute; above that a human is needed.
 """
 
@@ -27,7 +28,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     slowed_at_ms: int | None = None
     sends_ms: tuple[int, ...] = ()
     decisions_ms: tuple[tuple[str, int], ...] = ()
-    """(symbol, when) of discretionary closes, the last of each symbol."""
+    """(symbol, when) of closes by a policy, the last of each symbol."""
     reopened_ms: tuple[int, ...] = ()
 
 
@@ -56,14 +57,15 @@ def halved(pace: Pace, now_ms: int) -> Pace:
     return replace(pace, rate_per_s=max(1, rate_at(pace, now_ms) // 2), slowed_at_ms=now_ms)
 
 
-def may_decide(pace: Pace, symbol: str, now_ms: int, *, flatten: bool) -> bool:
-    """Whether a close of this symbol may be decided now."""
-    recent = (at_ms for name, at_ms in pace.decisions_ms if name == symbol)
-    return flatten or all(now_ms - at_ms >= DISCRETIONARY_MS for at_ms in recent)
+def free_at_ms(pace: Pace, symbol: str) -> int:
+    """From when on a policy may decide to close one of this symbol; 0: at any time."""
+    return max(
+        (at + DISCRETIONARY_MS for name, at in pace.decisions_ms if name == symbol), default=0
+    )
 
 
 def decided_on(pace: Pace, symbol: str, now_ms: int) -> Pace:
-    """The pace after a discretionary close was decided."""
+    """The pace after a policy decided to close one of this symbol."""
     others = tuple(entry for entry in pace.decisions_ms if entry[0] != symbol)
     return replace(pace, decisions_ms=(*others, (symbol, now_ms)))
 

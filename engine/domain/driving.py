@@ -58,9 +58,22 @@ def intend(draft: Draft, position_id: int, reason: str, asks: Rule = Rule.OTHER)
     if held is None or position is None or draft.state.spec.mode is Mode.OBSERVE:
         return None
     asked = asked_for(live)
+    is_paced = (
+        reason.startswith(yielding.BY_POLICY)
+        and position_id not in asked
+        and draft.state.spec.minimum_hold_s is not UNSET  # as in `yielding`
+    )
+    if is_paced:
+        free_ms = close_pacing.free_at_ms(live.pace, position.symbol)
+        if draft.time_msc < free_ms:
+            yielding.wait_for_pace(draft, position, reason, asks, free_ms)
+            return None
     going = yielding.divide(draft, (position,), reason, asks, asked.__contains__)
     if position_id not in going:
         return None
+    if is_paced:
+        pace = close_pacing.decided_on(live_of(draft).pace, position.symbol, draft.time_msc)
+        set_live(draft, pace=pace)
     netting = draft.state.spec.margin_mode is MarginMode.NETTING
     kind = Kind.NETTING if netting else Kind.FULL
     return _decide(draft, kind, held, None, reason, going[position_id])

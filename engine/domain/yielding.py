@@ -31,6 +31,10 @@ WORDS = {
     Rule.MINIMUM_HOLD: "minimum_hold",
 }
 """Rules as published."""
+PACE = "close_throttle"
+"""What a policy's close waits for where another one of the symbol was decided lately."""
+BY_POLICY = "discrepancy:"
+"""Reasons of closes that a policy decides begin so."""
 
 Going = Mapping[int, tuple[str, ...]]
 """Positions that may be closed now: to each the rules that this sacrifices, the strongest first."""
@@ -161,6 +165,11 @@ def next_due_msc(state: AccountState) -> int:
     if not state.waiting:
         return NEVER_MSC
     return min(one.until_msc for one in state.waiting)
+
+
+def wait_for_pace(draft: Draft, position: Position, reason: str, asks: Rule, free_msc: int) -> None:
+    """Waits because a policy has closed a position of the symbol lately (`close_pacing`)."""
+    _wait(draft, position, reason, asks, Judged((), (PACE,), free_msc))
 
 
 def _wait(draft: Draft, position: Position, reason: str, asks: Rule, why: Judged) -> None:

@@ -160,10 +160,8 @@ def test_too_many_halves_the_rate_and_quiet_gives_it_back() -> None:
 
 def test_one_discretionary_close_of_a_symbol_in_30_s_while_a_flatten_is_exempt() -> None:
     pace = close_pacing.decided_on(Pace(), "EURUSD", 1_000)
-    assert not close_pacing.may_decide(pace, "EURUSD", 30_999, flatten=False)
-    assert close_pacing.may_decide(pace, "EURUSD", 31_000, flatten=False)
-    assert close_pacing.may_decide(pace, "XAUUSD", 1_001, flatten=False)
-    assert close_pacing.may_decide(pace, "EURUSD", 1_001, flatten=True)
+    assert close_pacing.free_at_ms(pace, "EURUSD") == 31_000
+    assert close_pacing.free_at_ms(pace, "XAUUSD") == 0
 
 
 def test_re_opened_positions_are_closed_ten_times_a_minute_at_most() -> None:

@@ -5,7 +5,9 @@ from typing import Any
 from adapters.memory.journal import MemoryJournal
 from engine.clock import SystemClock
 from engine.domain import records
-from engine.domain.commands import ClosePosition, Refused
+from engine.domain.beliefs import Terms
+from engine.domain.commands import ClosePosition, Flatten, Refused
+from engine.domain.discrepancies import Kind, Policies, Policy
 from engine.domain.guards import Action, MaxHolding, NewsEvent, NewsWindow
 from engine.domain.ids import AccountKey
 from engine.explain import closes_of
@@ -62,3 +64,24 @@ async def test_a_guard_of_no_place_waits_until_the_window_is_over_without_a_tick
         for waits in house.records(records.CloseWaits):  # none where the start took two seconds
             assert (waits.reason, waits.yields_to) == ("guard:holding", ("news_window",))
         await house.until(lambda: not house.held(LOGIN))
+
+
+async def test_a_policy_closes_one_position_of_a_symbol_in_30_s_and_a_flatten_does_not_wait() -> (
+    None
+):
+    policies = Policies(by_kind={Kind.UNEXPECTED: Policy.CLOSE})
+    terms = Terms(digits=2, policies=policies)
+    spec = spec_of(LOGIN, minimum_hold_s=0.0)
+    async with live_house([spec], terms=terms, expects=True) as house:
+        first = house.open(LOGIN, lots=0.1)
+        await house.until(lambda: house.held(LOGIN) == [])
+        second = house.open(LOGIN, lots=0.1)
+        await house.until(lambda: house.records(records.CloseWaits, LOGIN))
+        [waits] = house.records(records.CloseWaits, LOGIN)
+        [decided] = house.records(records.CloseIntended, LOGIN)
+        assert (decided.position_id, waits.position_id) == (first, second)
+        assert waits.yields_to == ("close_throttle",)
+        assert waits.until_msc == decided.time_msc + 30_000
+        assert house.held(LOGIN) == [(second, 0.1)]
+        await house.engine.command(KEY, Flatten(time_msc=0, by="ann", reason="enough"))
+        await house.until(lambda: house.held(LOGIN) == [])
