@@ -10,7 +10,7 @@ from engine.domain.effects import Effect, SendClose
 from engine.domain.events import MarketFound, QuoteMarked, ReplayEnded, TimeReached
 from engine.domain.ids import AccountKey
 from engine.domain.inputs import Event
-from engine.domain.records import CloseIntended, Record
+from engine.domain.records import Record
 from engine.domain.step import Step
 from engine.inbox import Item, Reply
 from engine.kept import KeptStep
@@ -59,8 +59,8 @@ class Store:
 
     @property
     def closes(self) -> bool:
-        """Whether closes wait for it: then it waits for nothing."""
-        return any(isinstance(record, CloseIntended) for record in self.records)
+        """See `KeptStep.closes`; of any step."""
+        return any(step.closes for step in self.steps)
 
     @property
     def records(self) -> tuple[Record, ...]:

@@ -6,7 +6,7 @@ A restart takes the newest state and steps the entries after it.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from engine.domain.records import Record
+from engine.domain.records import CloseIntended, Record
 
 
 class Entry(NamedTuple):
@@ -25,6 +25,11 @@ class KeptStep(NamedTuple):
 
     records: Sequence[Record]
     entry: Entry | None = None
+
+    @property
+    def closes(self) -> bool:
+        """Whether closes wait for it: then it waits for nothing."""
+        return any(isinstance(record, CloseIntended) for record in self.records)
 
 
 class KeptState(NamedTuple):

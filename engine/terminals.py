@@ -19,6 +19,23 @@ class LinkPort(Protocol):
         """Whether a command would go out now."""
 
 
+class LateLink:
+    """The sending side of a gateway that is made after what sends."""
+
+    def __init__(self) -> None:
+        self.gateway: LinkPort | None = None
+
+    def send_nowait(self, key: AccountKey, *commands: TerminalCommand) -> Handed:
+        """See `LinkPort.send_nowait`."""
+        if self.gateway is None:
+            return Handed.NOT_LINKED
+        return self.gateway.send_nowait(key, *commands)
+
+    def is_linked(self, key: AccountKey) -> bool:
+        """See `LinkPort.is_linked`."""
+        return self.gateway is not None and self.gateway.is_linked(key)
+
+
 class LinkTerminals:
     """`Terminals` over a link."""
 

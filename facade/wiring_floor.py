@@ -39,13 +39,12 @@ from engine.domain.account import MarginMode
 from engine.domain.ids import AccountKey
 from engine.equity_kept import EquityKeeper, EquityStore
 from engine.errors import AdapterError, JournalError
-from engine.link import Handed, TerminalCommand
 from engine.live_engine import EngineSettings, LiveAccount, LiveEngine
 from engine.operations import DeskOperations
 from engine.ports import Operations
 from engine.recovery import Recovery, recover
 from engine.secret import Secret
-from engine.terminals import LinkTerminals
+from engine.terminals import LateLink, LinkTerminals
 from facade.anchors import keep_anchors
 from facade.audit import CountedTrail
 from facade.metrics import Metrics
@@ -55,23 +54,6 @@ from facade.wiring import alert_outbox, certificates_of, terminal_keys
 log = structlog.get_logger("tidegate.floor")
 words: Any = templates
 """The words of alerts."""
-
-
-class _Link:
-    """The sending side of a gateway that is made after what sends."""
-
-    def __init__(self) -> None:
-        self.gateway: Gateway | None = None
-
-    def send_nowait(self, key: AccountKey, *commands: TerminalCommand) -> Handed:
-        """See `LinkPort.send_nowait`."""
-        if self.gateway is None:
-            return Handed.NOT_LINKED
-        return self.gateway.send_nowait(key, *commands)
-
-    def is_linked(self, key: AccountKey) -> bool:
-        """See `LinkPort.is_linked`."""
-        return self.gateway is not None and self.gateway.is_linked(key)
 
 
 class _BookKeys:
@@ -188,7 +170,7 @@ def _engine(
 ) -> tuple[LiveEngine, Gateway]:
     """The engine and the gateway that feeds it."""
     keys = settings.keys
-    link = _Link()
+    link = LateLink()
     engine = LiveEngine(
         accounts,
         settings.book.instruments,

@@ -32,11 +32,10 @@ from engine.domain.beliefs import Terms
 from engine.domain.close_terms import Terms as CloseTerms
 from engine.domain.ids import AccountKey
 from engine.garbage import collect_seldom
-from engine.link import Handed, TerminalCommand
 from engine.live_engine import LiveAccount, LiveEngine
 from engine.marking.warming import warm_up
 from engine.recovery import recover
-from engine.terminals import LinkTerminals
+from engine.terminals import LateLink, LinkTerminals
 from facade.metrics import Metrics
 from perf.live_world import FIRST_LOGIN, KEY, SERVER, World, make_world, specs
 
@@ -50,22 +49,6 @@ class _Ring:
 
     def keys_of(self, _account: AccountKey) -> Sequence[Any]:
         return (KEY,)
-
-
-class Unlinked:
-    """The link, before there is a gateway and after."""
-
-    gateway: Gateway | None = None
-
-    def send_nowait(self, key: AccountKey, *commands: TerminalCommand) -> Handed:
-        """See `LinkPort.send_nowait`."""
-        if self.gateway is None:
-            return Handed.NOT_LINKED
-        return self.gateway.send_nowait(key, *commands)
-
-    def is_linked(self, key: AccountKey) -> bool:
-        """See `LinkPort.is_linked`."""
-        return self.gateway is not None and self.gateway.is_linked(key)
 
 
 class Floor:
@@ -124,7 +107,7 @@ async def open_floor(
 async def _floor(
     world: World, count: int, files: CertificateFiles, journal: Any, epochs: Any, clock: SteadyClock
 ) -> AsyncIterator[Floor]:
-    link = Unlinked()
+    link = LateLink()
     accounts = [
         LiveAccount(
             spec=spec,

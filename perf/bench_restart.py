@@ -42,8 +42,7 @@ from engine.kept import Entry
 from engine.live_engine import LiveAccount, LiveEngine
 from engine.marking.warming import warm_up
 from engine.recovery import kept_state_of, recover
-from engine.terminals import LinkTerminals
-from perf.bench_live import Unlinked
+from engine.terminals import LateLink, LinkTerminals
 from perf.live_world import INITIAL, SPREAD, STAIRS_PRICE, World, make_world, specs
 
 NOW_MSC = 1_795_000_000_000
@@ -231,7 +230,7 @@ async def start(path: Path, accounts: int) -> None:
             for spec in book
         ]
         times["recovered"] = time.perf_counter()
-        terminals = LinkTerminals(Unlinked(), clock)
+        terminals = LinkTerminals(LateLink(), clock)
         engine = LiveEngine(live, world.instruments(), (), journal, journal, terminals, clock)
         async with trio.open_nursery() as nursery:
             await nursery.start(engine.run)

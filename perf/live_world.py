@@ -8,13 +8,13 @@ half a step below its equity after so many steps: each step breaches exactly one
 from dataclasses import dataclass
 
 from engine.domain.account import AccountSpec
-from engine.domain.guards import AccountGuard, Action, EquityLimit, Percent, Reference, Reset
+from engine.domain.guards import AccountGuard, Action, EquityLimit, Percent, Reference
 from engine.domain.ids import AccountKey
 from engine.domain.instruments import Instrument
 from engine.domain.reports import PositionReport, SpecReport
 from engine.domain.valuation import Market, market_of
 from engine.secret import Secret
-from perf.workload import SYMBOL_COUNT, DerivedStream, instruments, price_path
+from perf.workload import DAILY_LOSS, SYMBOL_COUNT, DerivedStream, instruments, price_path
 
 SERVER = "Bench-1"
 KEY = Secret(bytes(range(32)))
@@ -102,18 +102,11 @@ def make_world(frames: int) -> World:
 
 def guards() -> tuple[AccountGuard, ...]:
     """A daily and a trailing floor that close and halt."""
-    act = Action.CLOSE_AND_HALT
     return (
-        EquityLimit(
-            name="daily_loss",
-            action=act,
-            reference=Reference.BALANCE_AT_RESET,
-            amount=Percent(percent=5.0),
-            reset=Reset(zone="Europe/Prague", at_minute=0),
-        ),
+        DAILY_LOSS,
         EquityLimit(
             name="trailing",
-            action=act,
+            action=Action.CLOSE_AND_HALT,
             reference=Reference.EQUITY_HIGH_WATER,
             amount=Percent(percent=TRAILING_PERCENT),
         ),

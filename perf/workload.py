@@ -135,17 +135,20 @@ def instruments(symbols: tuple[str, ...]) -> list[Instrument]:
     ]
 
 
+DAILY_LOSS = EquityLimit(
+    name="daily_loss",
+    action=Action.CLOSE_AND_HALT,
+    reference=Reference.BALANCE_AT_RESET,
+    amount=Percent(percent=5.0),
+    reset=Reset(zone="Europe/Prague", at_minute=0),
+)
+
+
 def rule_set() -> tuple[AccountGuard, ...]:
     """`ftmo_two_step` and `trailing_intraday` together: a daily, an overall, a trailing floor."""
     act = Action.CLOSE_AND_HALT
     return (
-        EquityLimit(
-            name="daily_loss",
-            action=act,
-            reference=Reference.BALANCE_AT_RESET,
-            amount=Percent(percent=5.0),
-            reset=Reset(zone="Europe/Prague", at_minute=0),
-        ),
+        DAILY_LOSS,
         EquityLimit(
             name="max_loss",
             action=act,

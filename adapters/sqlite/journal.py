@@ -13,7 +13,7 @@ from adapters.sqlite.chain import Head
 from adapters.sqlite.store import Addition, Store
 from adapters.sqlite.writer import Waiting, WriterThread
 from engine.domain.ids import AccountKey
-from engine.domain.records import CloseIntended, Encoding, Record
+from engine.domain.records import Encoding, Record
 from engine.errors import JournalError
 from engine.kept import Entry, KeptState, KeptStep
 
@@ -97,7 +97,7 @@ class SqliteJournal:
             return
         await trio.lowlevel.checkpoint_if_cancelled()
         waiting = Waiting(additions)
-        if any(isinstance(record, CloseIntended) for step in steps for record in step.records):
+        if any(step.closes for step in steps):
             self._hurry(waiting)
         await self._wait(waiting)
 

@@ -16,7 +16,7 @@ def browser() -> Iterator[Browser]:
     """Debian's Chromium; where there is none the tests are skipped and say so."""
     program = shutil.which("chromium")
     if program is None:
-        pytest.skip("no chromium on this machine: the dashboard was not opened in a browser")
+        pytest.skip("no chromium on this machine: the page was not opened in a browser")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
         yield started

@@ -1,23 +1,14 @@
 """The report in a real browser: it draws, sorts, zooms, prints and fits, and asks nobody."""
 
-import shutil
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from facade.report.packing import pack
 from facade.report.page import render
 from tests.facade.report.pages import START_MSC, MadeStream, account, falling, replayed
 
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-)
 CHARTS = 5
 """Three accounts were valued, and two of them breached."""
 NOT_BLANK = """figure => {
@@ -36,18 +27,6 @@ INK = """figure => {
     if (bytes[i + 3] > 200) { total += bytes[i] + bytes[i + 1] + bytes[i + 2]; count++; }
   return total / count / 3;
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium; where there is none the tests are skipped and say so."""
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("no chromium on this machine: the report was not opened in a browser")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

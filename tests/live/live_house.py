@@ -35,7 +35,7 @@ from engine.domain.valuation import market_of
 from engine.live_engine import EngineSettings, LiveAccount, LiveEngine
 from engine.meters import Meter
 from engine.recovery import recover
-from engine.terminals import LinkTerminals
+from engine.terminals import LateLink, LinkTerminals
 from tests.adapters.broker.server_world import INSTRUMENTS, PRICES
 from tests.adapters.mt5.link_house import LONG_S, contexts
 from tests.adapters.mt5.link_samples import KEY
@@ -140,7 +140,7 @@ async def live_house(
     """An engine over these accounts and linked terminals of 10,000 USD at the broker."""
     journal = journal or MemoryJournal()
     clock = SteadyClock(SystemClock())
-    link: Any = _Late()
+    link = LateLink()
     accounts = [
         LiveAccount(
             spec=spec,
@@ -216,18 +216,6 @@ def _add_terminal(own: BrokerHouse, login: int, port: int) -> None:
         first_pause_s=(0.01, 0.02),
     )
     own.add_terminal(login, KEY, settings)
-
-
-class _Late:
-    """The link before there is one."""
-
-    gateway: Gateway
-
-    def send_nowait(self, key: AccountKey, *commands: Any) -> Any:
-        return self.gateway.send_nowait(key, *commands)
-
-    def is_linked(self, key: AccountKey) -> bool:
-        return self.gateway.is_linked(key)
 
 
 async def _broker(own: BrokerHouse, *, task_status: Any) -> None:

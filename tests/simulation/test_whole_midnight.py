@@ -17,10 +17,7 @@ from tests.live.live_account import (
 
 
 def test_a_deal_of_after_midnight_booked_before_it_was_told_is_of_the_new_day() -> None:
-    account = Account()
-    account.link(START_MSC)
-    account.report(START_MSC + 10, 10_000.0, held(1.0, START_MSC))
-    _tick(account, START_MSC + 100)
+    account = _opened()
     account.take(replace(deal(-100.0, 1.0, MIDNIGHT_MSC + 20), edition=EDITION))
     account.take(TimeReached(MIDNIGHT_MSC, QUOTES, told_msc=MIDNIGHT_MSC + 90))
     (ended,) = account.of(records.DayReset)
@@ -28,10 +25,7 @@ def test_a_deal_of_after_midnight_booked_before_it_was_told_is_of_the_new_day() 
 
 
 def test_a_deal_of_before_midnight_told_after_it_is_of_the_old_day() -> None:
-    account = Account()
-    account.link(START_MSC)
-    account.report(START_MSC + 10, 10_000.0, held(1.0, START_MSC))
-    _tick(account, START_MSC + 100)
+    account = _opened()
     account.take(TimeReached(MIDNIGHT_MSC, QUOTES, told_msc=MIDNIGHT_MSC + 5))
     late = deal(-100.0, 1.0, MIDNIGHT_MSC - 30)
     account.take(replace(late, time_msc=MIDNIGHT_MSC + 40, edition=EDITION))
@@ -41,10 +35,7 @@ def test_a_deal_of_before_midnight_told_after_it_is_of_the_old_day() -> None:
 
 def test_a_deal_that_only_says_it_is_old_moves_no_reference() -> None:
     """The terminal's clock is an hour behind, and the loss is of a second after midnight."""
-    account = Account()
-    account.link(START_MSC)
-    account.report(START_MSC + 10, 10_000.0, held(1.0, START_MSC))
-    _tick(account, START_MSC + 100)
+    account = _opened()
     account.take(TimeReached(MIDNIGHT_MSC, QUOTES, told_msc=MIDNIGHT_MSC + 5))
     late = deal(-100.0, 1.0, MIDNIGHT_MSC - 3_599_000)
     account.take(replace(late, time_msc=MIDNIGHT_MSC + 1_010, edition=EDITION))
@@ -64,10 +55,7 @@ def test_a_midnight_that_is_told_twice_ends_one_day() -> None:
 
 def test_inputs_of_before_these_rules_are_stepped_again_as_they_were() -> None:
     """A journal's digests are of the rules that were: its inputs say nothing of the new ones."""
-    account = Account()
-    account.link(START_MSC)
-    account.report(START_MSC + 10, 10_000.0, held(1.0, START_MSC))
-    _tick(account, START_MSC + 100)
+    account = _opened()
     account.take(deal(-100.0, 1.0, MIDNIGHT_MSC + 20))
     account.take(TimeReached(MIDNIGHT_MSC, QUOTES))
     account.take(TimeReached(MIDNIGHT_MSC, QUOTES))
@@ -81,3 +69,12 @@ def _daily_reference(account: Account) -> int | None:
 
 def _tick(account: Account, at_msc: int) -> None:
     account.take(QuoteMarked(at_msc, Tick(0, "EURUSD", 1.0900, 1.0901), QUOTES))
+
+
+def _opened() -> Account:
+    """Linked, reported and valued, with one position, before midnight."""
+    account = Account()
+    account.link(START_MSC)
+    account.report(START_MSC + 10, 10_000.0, held(1.0, START_MSC))
+    _tick(account, START_MSC + 100)
+    return account

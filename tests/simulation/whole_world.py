@@ -36,7 +36,7 @@ from engine.domain.quotes import Quote
 from engine.domain.records import Record
 from engine.live_engine import LiveAccount, LiveEngine
 from engine.recovery import recover
-from engine.terminals import LinkTerminals
+from engine.terminals import LateLink, LinkTerminals
 from tests.adapters.broker.server_world import INSTRUMENTS
 from tests.adapters.mt5.link_samples import KEY
 from tests.live.live_house import DEPOSIT, SERVER, spec_of, trailing
@@ -219,7 +219,7 @@ class World:
             )
             for spec in self.specs
         ]
-        link = _Late()
+        link = LateLink()
         engine = LiveEngine(
             accounts,
             INSTRUMENTS,
@@ -370,16 +370,6 @@ def _last(
         return
     lasted_ms = now_msc - since_msc.setdefault(key, now_msc)
     longest_ms[key] = max(longest_ms.get(key, 0), lasted_ms)
-
-
-class _Late:
-    gateway: Gateway
-
-    def send_nowait(self, key: AccountKey, *commands: Any) -> Any:
-        return self.gateway.send_nowait(key, *commands)
-
-    def is_linked(self, key: AccountKey) -> bool:
-        return self.gateway.is_linked(key)
 
 
 class _Ring:
