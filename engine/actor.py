@@ -10,9 +10,9 @@ for the journal.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
-import trio
 from msgspec.structs import replace
 
 from engine.agenda import (
@@ -32,14 +32,11 @@ from engine.domain.account import AccountState
 from engine.domain.commands import Halt, Refused, Respec
 from engine.domain.digest import state_digest
 from engine.domain.effects import (
-    AskReport,
     Effect,
     KeepClose,
     Publish,
     SendClose,
     SendCommand,
-    SetFloor,
-    TellTerminal,
 )
 from engine.domain.events import (
     DealReported,
@@ -59,8 +56,8 @@ from engine.domain.reporting import symbols_in
 from engine.domain.step import Step, obey, step
 from engine.domain.valuation import symbols_needed
 from engine.domain.watch import Marks
-from engine.errors import JournalError, JournalFullError
 from engine.inbox import Asked, Inbox, Item, Noted, Reported, Told
+from engine.keeper import Keeper
 from engine.kept import Entry, KeptStep
 from engine.outbox import Seen
 from engine.ports import Journal, Outbox
@@ -69,9 +66,6 @@ from engine.sentry import Sentry
 
 CRASHED = "crashed"
 """The cause of the halt of an account whose actor was given up."""
-
-FULL_PAUSE_S = 0.5
-"""Between two tries to write to a full disk."""
 
 _GATHERED = 32
 """Steps that share an append at most."""
@@ -114,13 +108,14 @@ class Actor:
         self.awaits_time = False
         """It was told that time passes, and has not come to that yet."""
         self._hands = hands
-        self._journal = journal
         self._outbox = outbox
         self._on_settled = on_settled
         self._agenda: deque[Job] = deque()
         self._number = self._index = 0
         if hands is not None:
             self._timing = DecisionTiming(hands.clock, hands.meter)
+        timing = None if hands is None else self._timing
+        self._keeper = Keeper(state.spec.key, journal, hands, timing)
         self._seen = Seen(0, None, {})
 
     @property
@@ -156,6 +151,7 @@ class Actor:
                     continue
                 self.sentry.stand_down()
             await self.inbox.wait()
+            await self._finish()  # what was left half done of what it heard at once
             for _ in range(_BURST):
                 if self._hands is not None and self._hands.rush and self.inbox.may_wait:
                     await self._hands.rush.wait()
@@ -201,19 +197,47 @@ class Actor:
 
     async def _finish(self) -> None:
         """Does what is on the agenda. A job that raises stays there, undone."""
-        while self._agenda:
+        while self._go_on():
             job = self._agenda[0]
+            deals: Sequence[DealReported] = ()
             if isinstance(job, Store):
-                await self._store(self._gathered(job))
-                self._agenda.popleft()
+                await self._keeper.keep(self._gathered(job))
             elif isinstance(job, SendClose):
                 deals = await self._outbox.send(self.state, job, self._seen)
-                self._agenda.popleft()
-                self._agenda.extendleft(reversed(deals))
-            else:
-                todo = self._do(job)
-                self._agenda.popleft()
-                self._agenda.extendleft(reversed(todo))
+            self._agenda.popleft()
+            self._agenda.extendleft(reversed(deals))
+
+    def _go_on(self) -> bool:
+        """Does what is on the agenda up to what has to be waited for; whether that is left."""
+        while self._agenda:
+            job = self._agenda[0]
+            if isinstance(job, Store | SendClose):
+                return True
+            todo = self._do(job)
+            self._agenda.popleft()
+            self._agenda.extendleft(reversed(todo))
+        return False
+
+    def hear_at_once(self) -> None:
+        """Takes what it was just told in the caller's task, as far as nothing is waited for.
+
+        A close that is durable meanwhile is sent: its own task would have its turn after others.
+        """
+        if self._hands is None or self._agenda or self.crashed:
+            return
+        with suppress(Exception):  # the job stays, undone, and raises again in its own task
+            for _ in range(_BURST):
+                item = self.inbox.take_told_nowait()
+                if item is None:
+                    return
+                self._agenda.append(item)
+                while self._go_on():
+                    store = self._agenda[0]
+                    left = self._keeper.keep_at_once(store) if isinstance(store, Store) else store
+                    if left is not None:
+                        self._agenda[0] = left
+                        return
+                    self._agenda.popleft()
 
     def _gathered(self, store: Store) -> Store:
         """The same with what the link said next, stepped too: to wait for each would take longer.
@@ -222,6 +246,7 @@ class Actor:
         """
         while (
             self._hands is not None
+            and store.begun is None
             and not store.closes
             and not self._hands.rush
             and len(store.steps) < _GATHERED
@@ -366,24 +391,9 @@ class Actor:
 
     def _hand_out(self, effects: tuple[Effect, ...]) -> list[Job]:
         """What waited for the journal; closes that are durable now may go."""
-        hands = self._hands
-        assert hands is not None, "a replay has no terminal"
-        durable: list[str] = []
-        for effect in effects:
-            match effect:
-                case KeepClose(intent_id):
-                    durable.append(intent_id)
-                case AskReport():
-                    hands.terminals.ask_report(self.key)
-                case TellTerminal(is_halted):
-                    hands.terminals.tell_halted(self.key, is_halted=is_halted)
-                case SetFloor(floor):
-                    hands.terminals.set_floor(self.key, floor)
-                case _:
-                    raise AssertionError(f"{effect} is not handed out")
-        if not durable:
-            return []
-        return [ClosesDurable(time_msc=self._now_msc(), intent_ids=tuple(durable))]
+        assert self._hands is not None, "a replay has no terminal"
+        durable = self._hands.hand_out(self.key, effects)
+        return [ClosesDurable(time_msc=self._now_msc(), intent_ids=durable)] if durable else []
 
     def _met(self) -> AccountState:
         """The state an input meets: a live one's with the marks of now."""
@@ -464,25 +474,6 @@ class Actor:
             self._on_settled(change)
         if isinstance(taken, QuoteMarked):
             self._index += 1  # this tick's mark is taken
-
-    async def _store(self, store: Store) -> None:
-        while True:
-            try:
-                await self._journal.append_all(self.key, store.steps)
-                break
-            except JournalFullError:
-                if self._hands is None:
-                    raise
-                self._hands.on_full(self.key)
-                await trio.sleep(FULL_PAUSE_S)
-            except JournalError:
-                raise
-            except Exception as error:
-                raise JournalError(f"{self.key}: records may not be durable") from error
-        hands, records = self._hands, store.records
-        if hands is not None and records:
-            self._timing.durable()
-            hands.tap.publish(self.key, records)
 
 
 def _quotes(event: Event) -> dict[str, Quote]:

@@ -6,7 +6,14 @@ from random import Random
 
 from engine.clock import Clock
 from engine.domain.account import AccountState
-from engine.domain.effects import Effect, SendClose
+from engine.domain.effects import (
+    AskReport,
+    Effect,
+    KeepClose,
+    SendClose,
+    SetFloor,
+    TellTerminal,
+)
 from engine.domain.events import MarketFound, QuoteMarked, ReplayEnded, TimeReached
 from engine.domain.ids import AccountKey
 from engine.domain.inputs import Event
@@ -16,7 +23,7 @@ from engine.inbox import Item, Reply
 from engine.kept import KeptStep
 from engine.link import Receipt
 from engine.meters import Meter
-from engine.ports import Terminals
+from engine.ports import Begun, Terminals
 from engine.rush import Rush
 from engine.tap import Tap
 
@@ -50,12 +57,31 @@ class Hands:
     meter: Meter
     rush: Rush
 
+    def hand_out(self, key: AccountKey, effects: tuple[Effect, ...]) -> tuple[str, ...]:
+        """Gives its terminal what waited for the journal; the closes that are durable now."""
+        durable: list[str] = []
+        for effect in effects:
+            match effect:
+                case KeepClose(intent_id):
+                    durable.append(intent_id)
+                case AskReport():
+                    self.terminals.ask_report(key)
+                case TellTerminal(is_halted):
+                    self.terminals.tell_halted(key, is_halted=is_halted)
+                case SetFloor(floor):
+                    self.terminals.set_floor(key, floor)
+                case _:
+                    raise AssertionError(f"{effect} is not handed out")
+        return tuple(durable)
+
 
 @dataclass(frozen=True, slots=True)
 class Store:
     """To be made durable, as one."""
 
     steps: tuple[KeptStep, ...]
+    begun: Begun | None = None
+    """Where it was handed to the journal already."""
 
     @property
     def closes(self) -> bool:

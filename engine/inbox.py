@@ -148,6 +148,7 @@ class Inbox:
         self._tick_room = trio.lowlevel.ParkingLot()
         self._deepest = self._conflated = self._taken = self._turned_away = 0
         self._closed: str | None = None
+        self._is_stirred = False
 
     def __len__(self) -> int:
         return len(self._urgent) + len(self._ticks)
@@ -237,12 +238,23 @@ class Inbox:
             return self._ticks.popleft()
         return None
 
+    def take_told_nowait(self) -> Told | None:
+        """The next item where it is a tick or an instant; None otherwise."""
+        if not self._ticks or (self._urgent and not self._has_ticks_before(self._urgent[0])):
+            return None
+        item = self.take_nowait()
+        assert isinstance(item, Told), "next, and not there"
+        # Whoever waits for something to take has to look: it may be left half done.
+        self._is_stirred = True
+        return item
+
     async def wait(self) -> None:
-        """Returns when there is something to take. Always a checkpoint."""
+        """Returns when there is something to take, or was. Always a checkpoint."""
         if self:
             await trio.lowlevel.checkpoint()
-        while not self:
+        while not self and not self._is_stirred:
             await self._arrived.park()
+        self._is_stirred = False
 
     async def wait_for_room(self, ticks: int) -> None:
         """Returns when so many ticks can be told without loss; at once where ticks conflate."""

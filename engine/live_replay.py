@@ -83,6 +83,9 @@ class _KeptNowhere:
         """See `Journal.append_all`."""
         await trio.lowlevel.checkpoint()
 
+    def begin(self, *_: object, **__: object) -> None:
+        """See `Journal.begin`: never."""
+
     async def read(self, *_: object, **__: object) -> tuple[Record, ...]:
         """See `Journal.read`; there is nothing."""
         await trio.lowlevel.checkpoint()

@@ -57,6 +57,21 @@ class OpenTicks(Protocol):
         """
 
 
+class Begun(Protocol):
+    """An append that was handed over. Wait for it, once or again, until it is known."""
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether all of it is, by now."""
+
+    async def wait(self) -> None:
+        """Returns once it is.
+
+        Raises:
+            JournalError, JournalFullError: as `Journal.append_all`.
+        """
+
+
 class Journal(Protocol):
     """Keeps the records of every account: what it has kept is never lost."""
 
@@ -78,6 +93,12 @@ class Journal(Protocol):
 
         Raises:
             JournalError, JournalFullError: as `append`; for want of space none is kept.
+        """
+
+    def begin(self, key: AccountKey, steps: Sequence[KeptStep]) -> Begun | None:
+        """The same, handed over without waiting; None: not now, and nothing was handed over.
+
+        For closes: it may stand still for a moment so that they are durable when it returns.
         """
 
     async def read(self, key: AccountKey, after_seq: int, limit: int) -> Sequence[Record]:

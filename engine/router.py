@@ -34,6 +34,9 @@ from engine.marking.wakes import MarkingFeed
 from engine.reset_schedule import ResetSchedule, stretch_end
 from engine.seats import Seats
 
+AT_ONCE = 4
+"""So many woken accounts at most take a tick in the feed's own task: some milliseconds."""
+
 
 class Router:
     """Drives the actors of one feed. One task calls it."""
@@ -179,6 +182,7 @@ class Router:
     def _walk(self, part: TickBatch) -> None:
         if self.history is not None:
             self.history.before_walk()
+        woken: list[Actor] = []
         for wake in self._feed.walk(part):
             actor = self._actors[self._seats.by_slot[wake.slot]]
             seat = actor.seat
@@ -192,8 +196,12 @@ class Router:
             self._index = wake.index
             tick = Tick(wake.index, wake.symbol, wake.bid, wake.ask)
             self._tell(actor, Told(QuoteMarked(wake.time_msc, tick, quotes), 0, 0, marks, begins))
+            woken.append(actor)
         self._index = self._seats.walked = part.first_index + len(part)
         self._time_msc = int(part.time_msc[-1])
+        if len(woken) <= AT_ONCE:
+            for actor in woken:
+                actor.hear_at_once()
         if self.history is not None:
             self.history.after_walk(part)
 

@@ -8,6 +8,16 @@ from engine.domain.ids import AccountKey
 from engine.domain.records import Record
 from engine.errors import JournalError
 from engine.kept import Entry, KeptState, KeptStep
+from engine.ports import Begun
+
+
+class _Done:
+    """An append that is kept."""
+
+    is_durable = True
+
+    async def wait(self) -> None:
+        await trio.lowlevel.checkpoint()
 
 
 class MemoryJournal:
@@ -23,6 +33,9 @@ class MemoryJournal:
     ) -> None:
         """See `Journal.append`. A gap in `seq`, or a number given twice, is an error."""
         await trio.lowlevel.checkpoint()
+        self._keep(key, records, entry)
+
+    def _keep(self, key: AccountKey, records: Sequence[Record], entry: Entry | None) -> None:
         kept = self._kept.setdefault(key, [])
         for expected, record in enumerate(records, len(kept) + 1):
             if record.seq != expected:
@@ -41,6 +54,12 @@ class MemoryJournal:
         """See `Journal.append_all`."""
         for records, entry in steps:
             await self.append(key, records, entry)
+
+    def begin(self, key: AccountKey, steps: Sequence[KeptStep]) -> Begun | None:
+        """See `Journal.begin`."""
+        for records, entry in steps:
+            self._keep(key, records, entry)
+        return _Done()
 
     async def read(self, key: AccountKey, after_seq: int, limit: int) -> Sequence[Record]:
         """See `Journal.read`."""

@@ -16,6 +16,7 @@ from engine.domain.ids import AccountKey
 from engine.domain.records import Encoding, Record
 from engine.errors import JournalError
 from engine.kept import Entry, KeptState, KeptStep
+from engine.ports import Begun
 
 T = TypeVar("T")
 
@@ -91,7 +92,7 @@ class SqliteJournal:
 
     async def append_all(self, key: AccountKey, steps: Sequence[KeptStep]) -> None:
         """See `Journal.append_all`. Waiting appends of all accounts share a commit."""
-        additions = [_addition(key, step) for step in steps if step.records or step.entry]
+        additions = _additions(key, steps)
         if not additions:
             await trio.lowlevel.checkpoint()
             return
@@ -100,6 +101,19 @@ class SqliteJournal:
         if any(step.closes for step in steps):
             self._hurry(waiting)
         await self._wait(waiting)
+
+    def begin(self, key: AccountKey, steps: Sequence[KeptStep]) -> Begun | None:
+        """See `Journal.begin`. Not where others wait for room, nor after a failure."""
+        if self._writer.failure is not None:
+            return None
+        waiting = Waiting(_additions(key, steps))
+        try:
+            self._room.acquire_nowait()
+        except trio.WouldBlock:
+            return None
+        self._hurry(waiting)
+        self._writer.put(waiting)
+        return _Handed(waiting, self._room)
 
     async def read(self, key: AccountKey, after_seq: int, limit: int) -> Sequence[Record]:
         """See `Journal.read`. Appends wait meanwhile: 10,000 records are some 30 ms.
@@ -192,6 +206,34 @@ class SqliteJournal:
             self._room.release()
         if waiting.error is not None:
             raise waiting.error
+
+
+class _Handed:
+    """An append on its way; it holds its room until it is known."""
+
+    def __init__(self, waiting: Waiting, room: trio.Semaphore) -> None:
+        self._waiting = waiting
+        self._room: trio.Semaphore | None = room
+        done = waiting.done
+        self.is_durable = done is not None and done.acquire(timeout=STILL_S)
+        if self.is_durable:
+            self._known()
+
+    async def wait(self) -> None:
+        with trio.CancelScope(shield=True):
+            await self._waiting.answered.wait()
+        self._known()
+
+    def _known(self) -> None:
+        room, self._room = self._room, None
+        if room is not None:
+            room.release()
+        if self._waiting.error is not None:
+            raise self._waiting.error
+
+
+def _additions(key: AccountKey, steps: Sequence[KeptStep]) -> list[Addition]:
+    return [_addition(key, step) for step in steps if step.records or step.entry]
 
 
 def _addition(key: AccountKey, step: KeptStep) -> Addition:

@@ -55,6 +55,9 @@ class HeldJournal:
         await self.free.wait()
         await self._journal.append_all(key, steps)
 
+    def begin(self, key: AccountKey, steps: Sequence[KeptStep]) -> Begun | None:
+        return self._journal.begin(key, steps) if self.free.is_set() else None
+
 
 class Scene:
     """An engine, its API and its alerts, all measured by one `Metrics`."""
