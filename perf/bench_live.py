@@ -247,6 +247,7 @@ async def _live(floor: Floor, terminals: Terminals, options: argparse.Namespace)
     return {
         "source": told["source"],
         "first_ms": first,
+        "read_ms": told["read_ms"][WARM_BREACHES:],
         "last_ms": told["last_ms"][WARM_BREACHES:],
         "heartbeats_core": beating,
         "quotes_core": quoting,

@@ -210,6 +210,9 @@ def live_figures(quick: bool) -> Iterator[Figure]:
         for percent, label in ((50, "p50"), (90, "p90"), (99, "p99"), (100, "max")):
             value = percentile(found["first_ms"], percent)
             yield Figure(f"{name}_{label}", "ms", (value,), note)
+        for percent, label in ((50, "p50"), (99, "p99")):
+            value = percentile(found["read_ms"], percent)
+            yield Figure(f"{name}_read_{label}", "ms", (value,), "until the other process read it")
         if journal == "sqlite":
             for part in ("heartbeats", "quotes", "live"):
                 yield Figure(f"live_{part}_load", "of a core", (found[f"{part}_core"],))

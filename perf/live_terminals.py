@@ -1,15 +1,18 @@
 """The other process of `bench_live`: a thousand light terminals over TLS, and the clock.
 
 One leads and sends 2,000 ticks a second in frames of ten; all send a heartbeat each second and do
-what they are told at once, as a broker without latency would. Both ends of every latency are read
-here: just before the frame with the deciding tick is written, and when the frame with the close was
-read.
+what they are told at once, as a broker without latency would. Both ends of every latency are taken
+here: just before the frame with the deciding tick is written, and when the frame with the close
+came to the terminal's socket, by the kernel's own stamp. When this process, which is all the
+terminals in one, came to read it is told beside it.
 """
 
 import argparse
 import gc
 import json
+import socket
 import ssl
+import struct
 import sys
 import time
 from pathlib import Path
@@ -23,7 +26,7 @@ from adapters.mt5.certificates import client_context
 from adapters.mt5.constants import position_digest
 from adapters.mt5.terminal_side import Challenged, Commanded, TerminalSession, TerminalSide
 from adapters.mt5.terminal_side import Welcomed as Welcome
-from adapters.mt5.tls import TlsChannel
+from adapters.mt5.tls import READ_BYTES, TlsChannel
 from engine.domain.reports import (
     AccountReport,
     CommandResult,
@@ -49,6 +52,9 @@ from perf.live_world import (
 from perf.workload import POSITIONS
 
 DONE = 10009
+SO_TIMESTAMPNS = 35
+"""Of Linux, asm-generic/socket.h."""
+TIMESPEC = struct.Struct("qq")
 LINKING = 32
 """Terminals that shake hands at once."""
 
@@ -67,7 +73,9 @@ class Crowd:
         """When the tick that breaches an account was written."""
         self.first_ns: dict[int, int] = {}
         self.last_ns: dict[int, int] = {}
-        """When its first and its last close came."""
+        """When its first and its last close came to its socket."""
+        self.read_ns: dict[int, int] = {}
+        """When the first was read here."""
         self.closes = 0
         self.leader = self.terminals[0]
         """Who was last told to quote."""
@@ -113,6 +121,34 @@ class Crowd:
         return time.time_ns() // 1_000_000
 
 
+class Stamped(TlsChannel):
+    """The engine's own kind, so that a thousand terminals have room on one core.
+
+    The kernel says when what was read came to the socket: the last of it, where much is read.
+    """
+
+    came_ns = 0
+    """On the wall clock."""
+
+    async def do_handshake(self) -> None:
+        """See `TlsChannel`."""
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        await super().do_handshake()
+
+    async def _chunk(self) -> bytes:
+        while True:
+            await trio.lowlevel.wait_readable(self._socket)
+            try:
+                chunk, notes, _, _ = self._socket.recvmsg(READ_BYTES, 64)
+            except BlockingIOError:
+                continue
+            for level, kind, body in notes:
+                if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+                    seconds, nanoseconds = TIMESPEC.unpack(body)
+                    self.came_ns = seconds * 1_000_000_000 + nanoseconds
+            return chunk
+
+
 class Terminal:
     """One terminal with its account."""
 
@@ -142,7 +178,6 @@ class Terminal:
         )
         self.side = TerminalSide(hello, KEY, self.session)
         self.stream: Any = None
-        """Of the engine's own kind, so that a thousand terminals have room on one core."""
         self.is_linked = False
         self.done: dict[str, CommandResult] = {}
         """What became of each command: a repeat is answered, not done."""
@@ -151,7 +186,7 @@ class Terminal:
         """Shakes hands, reports, then reads on in `nursery`."""
         async with limit:
             tcp = await trio.open_tcp_stream("127.0.0.1", self.crowd.port)
-            self.stream = TlsChannel(tcp, self.crowd.tls, server_hostname="127.0.0.1")
+            self.stream = Stamped(tcp, self.crowd.tls, server_hostname="127.0.0.1")
             await self.stream.do_handshake()
             await self.stream.send_all(self.side.send_hello())
             while True:
@@ -172,18 +207,18 @@ class Terminal:
     async def read(self) -> None:
         """Does what it is told until the engine hangs up."""
         while chunk := await self.stream.receive():
-            now_ns = time.perf_counter_ns()
+            read_ns = time.time_ns()
             events = self.side.receive(chunk)
             told = [event.command for event in events if isinstance(event, Commanded)]
             if len(told) < len(events):
                 raise SystemExit(f"terminal {self.number} was put out: {events}")
             if told:
                 async with self.turn:  # frames are numbered in the order they go out
-                    said = b"".join(self.obey(command, now_ns) for command in told)
+                    said = b"".join(self.obey(command, read_ns) for command in told)
                     if said:
                         await self.stream.send_all(said)
 
-    def obey(self, command: frames.Command, now_ns: int) -> bytes:
+    def obey(self, command: frames.Command, read_ns: int) -> bytes:
         """What it says to a command, done at once."""
         if command.action is Action.REPORT:
             return self.report()
@@ -195,8 +230,9 @@ class Terminal:
         if command.intent_id in self.done:
             return self.side.send_result(self.done[command.intent_id], crowd.now_msc())
         crowd.closes += 1
-        crowd.first_ns.setdefault(self.number, now_ns)
-        crowd.last_ns[self.number] = now_ns
+        crowd.first_ns.setdefault(self.number, self.stream.came_ns)
+        crowd.read_ns.setdefault(self.number, read_ns)
+        crowd.last_ns[self.number] = self.stream.came_ns
         assert command.position is not None, "a close without its position"
         position = self.held.pop(command.position)
         price = crowd.bid[position.symbol] + (SPREAD if position.type else 0.0)
@@ -249,7 +285,7 @@ class Terminal:
         ]
         async with self.turn:
             frame = self.side.send_quotes(rows, now_msc)
-            now_ns = time.perf_counter_ns()
+            now_ns = time.time_ns()
             if breached is not None:
                 crowd.written_ns[breached] = now_ns
             if everybody:
@@ -330,6 +366,7 @@ def found(crowd: Crowd) -> dict[str, Any]:
     return {
         "source": crowd.world.source,
         "first_ms": [_ms(crowd.first_ns.get(k), at) for k, at in started.items()],
+        "read_ms": [_ms(crowd.read_ns.get(k), at) for k, at in started.items()],
         "last_ms": [_ms(crowd.last_ns.get(k), at) for k, at in started.items()],
         "closes": crowd.closes,
     }

@@ -20,11 +20,11 @@ from engine.domain.ids import AccountKey
 from engine.domain.marks import opening_marks
 from engine.domain.positions import Position
 from engine.domain.records import Record
-from engine.kept import Entry
+from engine.kept import Entry, KeptStep
 from engine.marking.reference import ReferenceFeed
 from engine.marking.ticks import TickBatch
 from engine.outbox import ReplayOutbox, Seen
-from engine.ports import Journal, Outbox
+from engine.ports import Begun, Journal, Outbox
 from engine.supervisor import Supervisor
 from tests.domain.accounts import START_MSC, kinds, unopened
 
@@ -80,6 +80,9 @@ class GatedJournal(MemoryJournal):
         if self._shut_for is None or key.login in self._shut_for:
             await self.gate.wait()
         await super().append(key, records, entry)
+
+    def begin(self, key: AccountKey, steps: Sequence[KeptStep]) -> Begun | None:
+        return super().begin(key, steps) if self.gate.is_set() else None
 
 
 class Floor:

@@ -20,6 +20,7 @@ from engine.alerting import Alerting
 from engine.domain.ids import AccountKey
 from engine.domain.records import Record
 from engine.kept import Entry, KeptStep
+from engine.ports import Begun
 from facade.app import make_app
 from facade.audit import AuditRecorder, CountedTrail
 from facade.metrics import Metrics

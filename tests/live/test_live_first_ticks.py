@@ -22,7 +22,7 @@ from engine.domain.reports import (
     SpecReport,
 )
 from engine.intake import Intake
-from engine.kept import Entry
+from engine.kept import Entry, KeptStep
 from engine.link import LinkQuote
 from engine.live_engine import LiveAccount, LiveEngine
 from engine.recovery import recover
@@ -50,6 +50,9 @@ class HeldJournal(MemoryJournal):
             self.waiting.set()
             await self.go.wait()
         await super().append(key, records, entry)
+
+    def begin(self, key: AccountKey, steps: Sequence[KeptStep]) -> None:
+        """Never: it could not be kept waiting."""
 
 
 class NoLink:

@@ -19,7 +19,8 @@ from adapters.mt5.protocol import Ended
 from adapters.mt5.terminal_side import TerminalSession
 from engine.domain.ids import AccountKey
 from engine.domain.records import Record
-from engine.kept import Entry
+from engine.kept import Entry, KeptStep
+from engine.ports import Begun
 
 
 class CrashedError(Exception):
@@ -74,6 +75,15 @@ class SimJournal(MemoryJournal):
             self._world.kept(key, record)
         if dies:
             await self._world.crash(life)
+
+    def begin(self, key: AccountKey, steps: Sequence[KeptStep]) -> Begun | None:
+        """At once, or not now: a life may end before it, and with what was handed over."""
+        if self._world.random.random() < 0.5:
+            return None
+        begun = super().begin(key, steps)
+        for record in [record for step in steps for record in step.records]:
+            self._world.kept(key, record)
+        return begun
 
     async def keep_state(self, key: AccountKey, state: Any) -> None:
         if self._world.random.random() < 0.5:
