@@ -14,6 +14,7 @@ from adapters.sqlite.store import Addition, Store
 from engine.domain.ids import AccountKey
 from engine.domain.records import CloseIntended
 from engine.errors import JournalError
+from engine.kept import KeptStep
 
 KEY = AccountKey("Demo-1", 1001)
 
@@ -105,3 +106,54 @@ async def test_one_cancelled_on_a_slow_disk_is_kept_or_was_never_handed_over(
             returned.append(1)
         kept = await journal.read(KEY, 0, 100)
         assert (len(kept), returned) == (1, [1]), "handed over, it is waited for"
+
+
+def the_close(seq: int) -> list[KeptStep]:
+    return [KeptStep([close(seq)])]
+
+
+async def test_one_begun_is_durable_at_once_or_can_be_waited_for(tmp_path: Path) -> None:
+    async with open_journal(tmp_path / "journal.db") as journal:
+        for seq in range(1, 21):
+            begun = journal.begin(KEY, the_close(seq))
+            assert begun is not None
+            if not begun.is_durable:
+                await begun.wait()
+                await begun.wait()  # whoever asks again is told again
+        assert [one.seq for one in await journal.read(KEY, 0, 100)] == list(range(1, 21))
+
+
+async def test_where_others_wait_for_room_nothing_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before_each_commit(monkeypatch, lambda: sleep(20 * STILL_S))
+    async with open_journal(tmp_path / "journal.db", queue_appends=1) as journal:
+        begun = journal.begin(KEY, the_close(1))
+        assert begun is not None
+        assert not begun.is_durable
+        assert journal.begin(KEY, the_close(2)) is None
+        await begun.wait()
+        again = journal.begin(KEY, the_close(2))
+        assert again is not None, "the room is free again"
+        await again.wait()
+        assert [one.seq for one in await journal.read(KEY, 0, 100)] == [1, 2]
+
+
+async def test_one_begun_on_a_disk_that_fails_is_never_called_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise apsw.IOError("the disk is gone")
+
+    async def work() -> None:
+        async with open_journal(tmp_path / "journal.db") as journal:
+            await journal.append(KEY, [close(1)])
+            before_each_commit(monkeypatch, fail)
+            for pause_s in (2 * STILL_PAUSE_S, 0.0):  # stood still for, and not
+                await trio.sleep(pause_s)
+                with pytest.raises(JournalError, match="the disk is gone"):  # noqa: PT012
+                    begun = journal.begin(KEY, the_close(2))
+                    await (begun.wait() if begun else journal.append(KEY, [close(2)]))
+
+    with pytest.raises(JournalError):
+        await work()
