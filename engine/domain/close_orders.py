@@ -31,9 +31,9 @@ e escalated, x settled:
   settled   -       -    -        u        -        -    -         -       -       -
 
 Evidence is in `close_evidence`, answers in `close_answers`. Who calls makes what `Persist` asks
-durable, then says `made_durable`; takes `next_to_send` (`close_plans`) when `close_pacing` allows,
-never before the first full report of a link, writes its `command_of`, says `sent`; and calls
-`elapsed` some times a second. `driving` does that for an account.
+durable, then says `made_durable`; takes what is `to_send` (`close_plans`) as far as `close_pacing`
+allows, never before the first full report of a link, writes its `command_of`, says `sent`; and
+calls `elapsed` some times a second. `driving` does that for an account.
 """
 
 from enum import StrEnum

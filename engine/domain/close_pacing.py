@@ -41,15 +41,22 @@ def rate_at(pace: Pace, now_ms: int) -> int:
 
 def may_send(pace: Pace, now_ms: int) -> bool:
     """Whether one more command keeps within the rate."""
-    lately = sum(1 for at_ms in pace.sends_ms if at_ms > now_ms - SECOND_MS)
-    return lately < rate_at(pace, now_ms)
+    return room(pace, now_ms) > 0
 
 
-def counted(pace: Pace, now_ms: int) -> Pace:
-    """The pace after a command went out."""
-    assert may_send(pace, now_ms), "one command more than the account may send"
-    lately = tuple(at_ms for at_ms in pace.sends_ms if at_ms > now_ms - SECOND_MS)
-    return replace(pace, sends_ms=(*lately, now_ms))
+def room(pace: Pace, now_ms: int) -> int:
+    """How many commands keep within the rate; none where it was lowered meanwhile."""
+    return max(0, rate_at(pace, now_ms) - len(_lately(pace, now_ms)))
+
+
+def counted(pace: Pace, now_ms: int, commands: int = 1) -> Pace:
+    """The pace after so many commands went out."""
+    assert commands <= room(pace, now_ms), "one command more than the account may send"
+    return replace(pace, sends_ms=(*_lately(pace, now_ms), *(commands * (now_ms,))))
+
+
+def _lately(pace: Pace, now_ms: int) -> list[int]:
+    return [at_ms for at_ms in pace.sends_ms if at_ms > now_ms - SECOND_MS]
 
 
 def halved(pace: Pace, now_ms: int) -> Pace:

@@ -127,19 +127,30 @@ def _whole(held: Held, lots: float, kind: Kind) -> tuple[float, int, Planned]:
     return -lots * held.risk_per_lot, held.position_id, planned
 
 
-def next_to_send(orders: Sequence[CloseOrder]) -> CloseOrder | None:
-    """The first durable order, as planned, whose positions no other command is out for.
+def to_send(orders: Sequence[CloseOrder], most: int) -> list[CloseOrder]:
+    """Durable orders that may go now, as planned, each with those before it out; so many at most.
 
-    Nothing is said of pacing (`close_pacing`); cancels all go before the first close does.
+    No other command may be out for their positions. All cancels go before the first close does.
+    Nothing is said of pacing: see `close_pacing`.
     """
-    if any(order.kind is Kind.CANCEL and order.state is State.DURABLE for order in orders):
-        orders = [order for order in orders if order.kind is Kind.CANCEL]
+    if most <= 0:
+        return []
+    # Of two that are out for one position, both in doubt, the later one may be repeated first: if
+    # each waited for the other, none would ever go.
     busy = {name: order.intent_id for order in orders if order.in_flight for name in _names(order)}
-    for order in orders:
-        free = all(busy.get(name, order.intent_id) == order.intent_id for name in _names(order))
-        if order.state is State.DURABLE and free:
-            return order
-    return None
+    chosen: list[CloseOrder] = []
+    durable = [order for order in orders if order.state is State.DURABLE]
+    cancels = [order for order in durable if order.kind is Kind.CANCEL]
+    closes = [order for order in durable if order.kind is not Kind.CANCEL]
+    for waiting in (cancels, closes):
+        for order in waiting:
+            names, own = _names(order), order.intent_id
+            if len(chosen) < most and all(busy.get(name, own) == own for name in names):
+                busy.update(dict.fromkeys(names, own))
+                chosen.append(order)
+        if len(chosen) < len(cancels):
+            break
+    return chosen
 
 
 def _names(order: CloseOrder) -> tuple[tuple[bool, int], ...]:

@@ -4,7 +4,7 @@ The machine of one close is `close_orders`; here are all closes of one account, 
 the machine's wishes means to the account. Nothing is sent before the first full report of a link.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -208,6 +208,16 @@ def apply(draft: Draft, name: str, machine: Machine) -> None:
         _do(draft, after, action)
 
 
+def keep(draft: Draft, names: Collection[str]) -> None:
+    """These closes are durable: `pump` sends them, in their turn."""
+    live = live_of(draft)
+    assert {one.intent_id for one in live.closes}.issuperset(names), f"no such closes: {names}"
+    closes = [
+        close_orders.made_durable(one)[0] if one.intent_id in names else one for one in live.closes
+    ]
+    set_live(draft, closes=tuple(closes))
+
+
 def apply_all(draft: Draft, machine: Machine) -> None:
     """Steps every close there is, settled ones too."""
     for order in live_of(draft).closes:
@@ -269,14 +279,16 @@ def pump(draft: Draft) -> None:
     if not live.is_current or draft.state.spec.mode is Mode.OBSERVE:
         return
     now_ms = draft.time_msc
-    while close_pacing.may_send(live.pace, now_ms):
-        order = close_plans.next_to_send(live.closes)
-        if order is None:
-            return
-        draft.effects.append(SendCommand(close_orders.command_of(order)))
-        set_live(draft, pace=close_pacing.counted(live.pace, now_ms))
-        apply(draft, order.intent_id, lambda one: close_orders.sent(one, now_ms))
-        live = live_of(draft)
+    going = close_plans.to_send(live.closes, close_pacing.room(live.pace, now_ms))
+    if not going:
+        return
+    draft.effects.extend([SendCommand(close_orders.command_of(order)) for order in going])
+    out = {order.intent_id: close_orders.sent(order, now_ms)[0] for order in going}
+    set_live(
+        draft,
+        pace=close_pacing.counted(live.pace, now_ms, len(going)),
+        closes=tuple([out.get(one.intent_id, one) for one in live.closes]),
+    )
 
 
 def is_time_due(live: Live, now_ms: int) -> bool:

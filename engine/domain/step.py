@@ -166,8 +166,7 @@ def _on_link_event(draft: Draft, event: LinkEvent) -> None:
         case ResultCame():
             reporting.on_result(draft, event)
         case ClosesDurable():
-            for name in event.intent_ids:
-                driving.apply(draft, name, close_orders.made_durable)
+            driving.keep(draft, event.intent_ids)
         case TimePassed():
             jitter, now_ms = event.jitter, event.time_msc
             driving.apply_all(draft, lambda one: close_orders.elapsed(one, now_ms, jitter))

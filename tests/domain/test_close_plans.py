@@ -1,12 +1,14 @@
 """The order of a flatten, what counts as re-opened, who yields to whom, and how fast it may go."""
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from engine.domain import close_pacing
-from engine.domain.close_orders import CloseOrder, Kind, State
+from engine.domain.close_orders import CloseOrder, Kind, State, sent
 from engine.domain.close_pacing import Pace
 from engine.domain.close_plans import (
     Held,
@@ -14,9 +16,9 @@ from engine.domain.close_plans import (
     Precedence,
     Rule,
     flatten_plan,
-    next_to_send,
     precedence,
     reopened,
+    to_send,
 )
 from engine.domain.reports import OrderReport, PositionReport
 
@@ -90,20 +92,63 @@ def test_a_plan_carried_out_leaves_nothing_and_never_adds_to_the_net_volume(
 
 
 def test_one_command_a_position_and_cancels_before_closes() -> None:
-    sent = closing("a", 1, State.UNKNOWN)
+    unknown = closing("a", 1, State.UNKNOWN)
     pair = closing("b", 2, State.DURABLE, kind=Kind.CLOSE_BY, position_by=1)
     free = closing("c", 3, State.DURABLE)
     cancel = closing("d", 3, State.DURABLE, kind=Kind.CANCEL)
-    assert next_to_send([sent, pair, free]) is free
-    assert next_to_send([pair, free]) is pair
-    assert next_to_send([sent, pair]) is None
-    assert next_to_send([free, cancel]) is cancel
-    assert next_to_send([replace(sent, state=State.DURABLE)]) is not None  # its own repeat
+    assert to_send([unknown, pair, free], 9) == [free]
+    assert to_send([pair, free], 9) == [pair, free]
+    assert to_send([pair, free], 1) == [pair]
+    assert to_send([unknown, pair], 9) == []
+    assert to_send([free, cancel], 9) == [cancel, free]
+    assert to_send([free, cancel], 1) == [cancel]
+    assert len(to_send([replace(unknown, state=State.DURABLE)], 9)) == 1, "its own repeat"
+
+
+def test_what_is_sent_at_once_is_what_would_be_sent_one_by_one() -> None:
+    rng = Random(7)
+    kinds = [Kind.FULL, Kind.CLOSE_BY, Kind.CANCEL]
+    waited = 0
+    for _ in range(2_000):
+        orders = []
+        for number in range(rng.randrange(1, 7)):
+            kind = rng.choice(kinds)
+            by = rng.randrange(4) if kind is Kind.CLOSE_BY else None
+            state = rng.choice([State.DURABLE, State.DURABLE, State.SENT, State.REFUSED])
+            one = closing(str(number), rng.randrange(4), state, kind=kind, position_by=by)
+            orders.append(replace(one, in_flight=state is State.SENT or rng.random() < 0.1))
+        most, left = rng.randrange(7), list(orders)
+        one_by_one: list[str] = []
+        while len(one_by_one) < most and (found := first_to_send(left)) is not None:
+            one_by_one.append(found.intent_id)
+            left = [sent(one, 1)[0] if one is found else one for one in left]
+        assert [one.intent_id for one in to_send(orders, most)] == one_by_one
+        waited += len(one_by_one) < min(most, sum(o.state is State.DURABLE for o in orders))
+    assert waited > 100, "some had to wait for others"
+
+
+def first_to_send(orders: list[CloseOrder]) -> CloseOrder | None:
+    """By the rules, one at a time: the first in order, no close beside a cancel.
+
+    Where two are out for one position, the later one alone may be repeated.
+    """
+
+    def touches(order: CloseOrder) -> set[tuple[bool, int | None]]:
+        cancel = order.kind is Kind.CANCEL
+        return {(cancel, order.position_id), (cancel, order.position_by)} - {(cancel, None)}
+
+    waiting = [order for order in orders if order.state is State.DURABLE]
+    cancels = [order for order in waiting if order.kind is Kind.CANCEL]
+    for order in cancels or waiting:
+        out = [[o for o in orders if o.in_flight and one in touches(o)] for one in touches(order)]
+        if all(not of_one or of_one[-1] is order for of_one in out):
+            return order
+    return None
 
 
 def test_a_refused_close_does_not_keep_the_others() -> None:
     free = closing("b", 2, State.DURABLE)
-    assert next_to_send([closing("a", 1, State.REFUSED), free]) is free
+    assert to_send([closing("a", 1, State.REFUSED), free], 9) == [free]
 
 
 @pytest.mark.parametrize(
@@ -137,13 +182,14 @@ def test_a_money_floor_sacrifices_news_and_minimum_hold_and_yields_to_nothing() 
 
 
 def test_an_account_sends_ten_commands_in_any_second_and_no_more() -> None:
-    pace, sent = Pace(), []
+    pace, times_ms = Pace(), []
     for now_ms in range(0, 3_000, 7):
         if close_pacing.may_send(pace, now_ms):
             pace = close_pacing.counted(pace, now_ms)
-            sent.append(now_ms)
-    assert len(sent) == 30
-    assert all(later - first >= 1_000 for first, later in zip(sent, sent[10:], strict=False))
+            times_ms.append(now_ms)
+    assert len(times_ms) == 30
+    pairs = zip(times_ms, times_ms[10:], strict=False)
+    assert all(later - first >= 1_000 for first, later in pairs)
 
 
 def test_too_many_halves_the_rate_and_quiet_gives_it_back() -> None:

@@ -266,10 +266,12 @@ class Engine:
     def _pump(self) -> None:
         """Sends what may go: the plan says which, the pace says whether."""
         while self.running and self.up and self.synced:
-            order = self.machine.plans.next_to_send(list(self.orders.values()))
             now = self.clock.now
-            if order is None or not close_pacing.may_send(self.pace, now):
+            room = min(1, close_pacing.room(self.pace, now))
+            going = self.machine.plans.to_send(list(self.orders.values()), room)
+            if not going:
                 return
+            [order] = going
             self.pace = close_pacing.counted(self.pace, now)
             self._may_die()
             looked_ms = self._looked_ms(order)
