@@ -390,10 +390,15 @@ class Actor:
         return True
 
     def _hand_out(self, effects: tuple[Effect, ...]) -> list[Job]:
-        """What waited for the journal; closes that are durable now may go."""
+        """What waited for the journal; closes that are durable now go before all else."""
         assert self._hands is not None, "a replay has no terminal"
-        durable = self._hands.hand_out(self.key, effects)
-        return [ClosesDurable(time_msc=self._now_msc(), intent_ids=durable)] if durable else []
+        todo: list[Job] = []
+        durable = tuple([one.intent_id for one in effects if isinstance(one, KeepClose)])
+        if durable:
+            event = ClosesDurable(time_msc=self._now_msc(), intent_ids=durable)
+            todo = self._swap(step(self._met(), event), event)
+        self._hands.tell(self.key, effects)
+        return todo
 
     def _met(self) -> AccountState:
         """The state an input meets: a live one's with the marks of now."""

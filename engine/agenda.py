@@ -57,13 +57,12 @@ class Hands:
     meter: Meter
     rush: Rush
 
-    def hand_out(self, key: AccountKey, effects: tuple[Effect, ...]) -> tuple[str, ...]:
-        """Gives its terminal what waited for the journal; the closes that are durable now."""
-        durable: list[str] = []
+    def tell(self, key: AccountKey, effects: tuple[Effect, ...]) -> None:
+        """Tells its terminal what waited for the journal, but closes: those are commands."""
         for effect in effects:
             match effect:
-                case KeepClose(intent_id):
-                    durable.append(intent_id)
+                case KeepClose():
+                    pass
                 case AskReport():
                     self.terminals.ask_report(key)
                 case TellTerminal(is_halted):
@@ -72,7 +71,6 @@ class Hands:
                     self.terminals.set_floor(key, floor)
                 case _:
                     raise AssertionError(f"{effect} is not handed out")
-        return tuple(durable)
 
 
 @dataclass(frozen=True, slots=True)
