@@ -137,7 +137,7 @@ class LiveEngine:
         self._terminals = terminals
         self._accounts = tuple(accounts)
         self._by_key: dict[AccountKey, _Server] = {}
-        self._lobby = Lobby(self._by_key, clock)
+        self._lobby = Lobby(self._by_key, clock, self.meter)
         self._kept: dict[AccountKey, int] = {a.key: a.recovery.entries for a in accounts}
         self._lag = LoopLag()
         self._is_ready = False

@@ -6,6 +6,7 @@ or `QUOTE_WAIT_NS` have gone by. Meanwhile the account is guarded on what it hel
 tick: at every quote we know that is what it held. Nothing is withheld but the telling itself.
 """
 
+import logging
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,10 +20,15 @@ from engine.domain.ids import AccountKey
 from engine.domain.link_events import LinkEvent, LinkLost, PositionCame, ReportCame
 from engine.intake import Intake
 from engine.link import Receipt
+from engine.meters import Meter
 from engine.supervisor import Supervisor
+
+log = logging.getLogger("tidegate.lobby")
 
 QUOTE_WAIT_NS = 500_000_000
 """A feed further behind than this is no reason not to know a position."""
+LOGGED_EVERY_NS = 60_000_000_000
+"""One account's waits that ran out are logged no more often: a dead feed makes every fill one."""
 ROOM = 512
 """What may wait for one account, all stops of a jump among it; beyond it the link itself waits."""
 
@@ -47,10 +53,12 @@ class _Said:
 class Lobby:
     """One for all accounts. Whoever has quotes or time go by calls `release`."""
 
-    def __init__(self, servers: Mapping[AccountKey, Server], clock: Clock) -> None:
+    def __init__(self, servers: Mapping[AccountKey, Server], clock: Clock, meter: Meter) -> None:
         self._servers = servers
         self._clock = clock
+        self._meter = meter
         self._waiting: dict[AccountKey, deque[_Said]] = {}
+        self._logged_ns: dict[AccountKey, int] = {}
 
     async def note(self, key: AccountKey, event: LinkEvent, receipt: Receipt | None = None) -> None:
         """Puts it into the account's inbox, behind what waits; waits itself where that is full."""
@@ -93,17 +101,28 @@ class Lobby:
         supervisor = self._servers[key].supervisor
         while waiting:
             said = waiting[0]
-            if not at_once and self._waits(key, said):
+            is_early = not at_once and self._is_early(key, said.event)
+            if is_early and self._waited_ns(said) < QUOTE_WAIT_NS:
                 return
             if not supervisor.note_nowait(key, said.event, said.receipt):
                 break
             waiting.popleft()
+            if is_early:
+                self._ran_out(key)
         if not waiting or supervisor.by_key[key].crashed is not None:
             del self._waiting[key]
 
-    def _waits(self, key: AccountKey, said: _Said) -> bool:
-        waited_ns = self._clock.monotonic_ns() - said.since_ns
-        return waited_ns < QUOTE_WAIT_NS and self._is_early(key, said.event)
+    def _waited_ns(self, said: _Said) -> int:
+        return self._clock.monotonic_ns() - said.since_ns
+
+    def _ran_out(self, key: AccountKey) -> None:
+        """A fill is known before its quote after all: the account is valued on an older one."""
+        self._meter.count("fills_before_quotes", label=key.server)
+        now_ns = self._clock.monotonic_ns()
+        logged_ns = self._logged_ns.get(key)
+        if logged_ns is None or now_ns - logged_ns >= LOGGED_EVERY_NS:
+            self._logged_ns[key] = now_ns
+            log.warning("a fill's quote did not come in time: account=%s", key)
 
     def _is_early(self, key: AccountKey, event: LinkEvent) -> bool:
         """Whether something in it was made on a quote that has not come."""

@@ -32,6 +32,7 @@ COUNTERS: Mapping[str, tuple[str, str]] = {
     "positions_autoclosed": ("reason", "Closing deals of closes decided here, by their reason."),
     "mt5_connect": ("result", "Terminals that came in (new, resumed) or were refused."),
     "mt5_reconnects": ("", "Links that ended: each is followed by another, or by an alert."),
+    "fills_before_quotes": ("feed", "Fills whose quote did not come within half a second."),
     "ticks": ("feed", "Quotes that came, by broker server."),
     "alerts_sent": ("channel", "Alerts a channel accepted."),
     "errors": ("", "Accounts given up, alerts lost, requests that failed inside."),

@@ -1,10 +1,13 @@
 """A running engine is told a fill before the quote it was made on: no equity is made of the two."""
 
+import logging
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -22,6 +25,7 @@ from engine.domain.reports import AccountReport, DealReport, FullReport, Positio
 from engine.link import Handed, LinkQuote, PositionChange, Receipt, Sent, TerminalFacts
 from engine.live_engine import LiveAccount, LiveEngine
 from engine.lobby import ROOM
+from engine.meters import Meter
 from engine.recovery import recover
 from engine.terminals import LinkTerminals
 from tests.adapters.broker.server_world import INSTRUMENTS
@@ -102,6 +106,19 @@ class Desk:
         return [record for record in found if isinstance(record, kind)]
 
 
+class Counts:
+    """A meter that keeps only what is counted."""
+
+    def __init__(self) -> None:
+        self.of = Counter[tuple[str, str]]()
+
+    def observe(self, name: str, seconds: float) -> None:
+        pass
+
+    def count(self, name: str, number: int = 1, label: str = "") -> None:
+        self.of[name, label] += number
+
+
 class _NoLink:
     def send_nowait(self, key: AccountKey, *_commands: Any) -> Handed:
         return Handed.HANDED
@@ -111,7 +128,7 @@ class _NoLink:
 
 
 @asynccontextmanager
-async def desk(percent: float = 10.0) -> AsyncIterator[Desk]:
+async def desk(percent: float = 10.0, meter: Meter | None = None) -> AsyncIterator[Desk]:
     journal, clock = MemoryJournal(), SteadyClock(VirtualClock(START_MSC))
     spec = spec_of(1, [trailing(percent=percent)])
     account = LiveAccount(
@@ -121,9 +138,8 @@ async def desk(percent: float = 10.0) -> AsyncIterator[Desk]:
         expects=False,
         recovery=await recover(spec.key, journal),
     )
-    engine = LiveEngine(
-        [account], INSTRUMENTS, (), journal, journal, LinkTerminals(_NoLink(), clock), clock
-    )
+    link = LinkTerminals(_NoLink(), clock)
+    engine = LiveEngine([account], INSTRUMENTS, (), journal, journal, link, clock, meter=meter)
     made = Desk(engine, clock, [])
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
@@ -199,6 +215,40 @@ async def test_without_a_quote_a_fill_waits_half_a_second_and_no_longer(
         await trio.sleep(0.2)
         assert len(house.state.positions) == 1
         assert house.signed == ["report", "position"]
+
+
+async def test_each_wait_that_ran_out_is_counted_and_logged_once_a_minute(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    counts, name = Counts(), ("fills_before_quotes", SERVER)
+    caplog.set_level(logging.WARNING, "tidegate.lobby")
+    async with desk(percent=50.0, meter=counts) as house:
+        for number in (7, 8):
+            await house.opened(AFTER[1], number=number)
+            await house.settled()
+        assert (counts.of[name], caplog.messages) == (0, [])
+        await trio.sleep(0.7)
+        assert counts.of[name] == 2
+        assert caplog.messages == [f"a fill's quote did not come in time: account={KEY}"]
+        await trio.sleep(60.0)
+        await house.opened(AFTER[1], number=9)
+        await trio.sleep(0.7)
+        assert (counts.of[name], len(caplog.messages)) == (3, 2)
+
+
+async def test_a_wait_that_a_quote_or_a_command_ends_did_not_run_out(
+    autojump_clock: MockClock,
+) -> None:
+    counts = Counts()
+    async with desk(percent=50.0, meter=counts) as house:
+        await house.opened(AFTER[1])
+        await house.quote(AFTER)
+        await trio.sleep(0.7)
+        await house.opened(BEFORE[0], kind=1, number=8)
+        await house.engine.command(KEY, Halt(0, "manual", "desk"))
+        await trio.sleep(0.7)
+        assert len(house.state.positions) == 2
+        assert ("fills_before_quotes", SERVER) not in counts.of
 
 
 async def test_a_fill_at_the_price_that_stands_waits_for_nothing(
