@@ -4,8 +4,9 @@
     python -m tests.soak_days --days 10000 --first 7     the same worlds each time
     python -m tests.soak_days --seed 123456              one world again: what is not the same
 
-A world is seven accounts over two days. Ends when so many account-days are done, or after so many
-minutes. Every difference is printed with the seed of its world. Exits 1 when there is one.
+A world is seven accounts over two days, a third of them netting accounts. Ends when so many
+account-days are done, or after so many minutes. Every difference is printed with the seed of its
+world. Exits 1 when there is one.
 """
 
 import argparse

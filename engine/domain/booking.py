@@ -16,7 +16,7 @@ from engine.domain.driving import live_of, set_live
 from engine.domain.executions import EXPERT, REBOOKED, reason_words
 from engine.domain.guards import Consistency, MinDays, ProfitTarget
 from engine.domain.live import Live
-from engine.domain.positions import Position
+from engine.domain.positions import Position, Side
 from engine.domain.reports import DealReport
 from engine.domain.units import minor
 from engine.domain.valuation import Quotes, missing_quote, profit_minor
@@ -61,30 +61,38 @@ def _book_trade(draft: Draft, deal: DealReport, deal_msc: int) -> None:
     is_owed = deal.position_id in live.settling or _is_believed_already(state, live, total)
     _move_balance(draft, total, deal_msc)
     _count_for_objectives(draft, total)
-    if deal.position_id in live.settling:
+    # After one reversal, told by its deal alone, another says no more of what is open now.
+    is_turned_again = deal.entry == _INOUT and state.position(deal.position_id) is None
+    if deal.position_id in live.settling and not is_turned_again:
         left = tuple(one for one in live.settling if one != deal.position_id)
         set_live(draft, settling=left)
     if deal.entry == _OUT_BY:
         _pair(draft, deal)
     if deal.entry not in (_OUT, _INOUT, _OUT_BY) or deal.reason in REBOOKED:
         return
-    position = state.position(deal.position_id)
-    if position is None:
-        position = holding.missed(draft, deal.position_id)
-    else:
+    position, closes = state.position(deal.position_id), _closes(deal)
+    if position is not None and (position.side is closes or deal.entry != _INOUT):
         _take_off(draft, deal, position, is_owed=is_owed)
+    else:  # its record came first: it is gone, or turned already
+        position = holding.missed(draft, deal.position_id, closes)
     if position is not None:
         draft.publish(
             records.PositionClosed,
             position_id=deal.position_id,
             symbol=position.symbol,
             side=position.side.value,
-            volume_lots=deal.volume,
+            # Of a reversal the deal has what was closed and what is open now, in one.
+            volume_lots=position.volume_lots if deal.entry == _INOUT else deal.volume,
             open_price=position.open_price,
             close_price=deal.price,
             profit=state.spec.major(minor(deal.profit, state.spec.digits)),
             reason=_closed_by(live_of(draft), deal),
         )
+
+
+def _closes(deal: DealReport) -> Side:
+    """The side of what a closing deal closes: a buy closes what was sold."""
+    return Side.SELL if deal.type == _BUY else Side.BUY
 
 
 def _take_off(draft: Draft, deal: DealReport, position: Position, *, is_owed: bool) -> None:

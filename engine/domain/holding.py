@@ -10,7 +10,7 @@ from engine.domain.adoption import position_of
 from engine.domain.drafts import Draft
 from engine.domain.driving import live_of, set_live
 from engine.domain.live import Gone
-from engine.domain.positions import Position
+from engine.domain.positions import Position, Side
 from engine.domain.reports import FullReport, PositionReport
 
 GONE_KEPT_MS = 600_000
@@ -35,8 +35,8 @@ def hold(draft: Draft, report: FullReport, gmt_offset_s: int) -> None:
         holdings=tuple(_lasting(one) for one in report.positions),
         orders=report.orders,
     )
-    told = {one.position_id for one in positions}
-    _miss(draft, [one for one in state.positions if one.position_id not in told])
+    told = {(one.position_id, one.side) for one in positions}
+    _miss(draft, [one for one in state.positions if (one.position_id, one.side) not in told])
 
 
 def put(draft: Draft, told: PositionReport, gmt_offset_s: int) -> None:
@@ -55,10 +55,16 @@ def put(draft: Draft, told: PositionReport, gmt_offset_s: int) -> None:
     draft.state = replace(state, positions=positions, untested=True)
     set_live(draft, holdings=holdings)
     before = live.holding(number)
-    if before is not None and told.volume < before.volume - _DUST_LOTS:
+    if before is None:
+        return
+    turned = told.type != before.type
+    if turned or told.volume < before.volume - _DUST_LOTS:
         # Less of it, and no deal has said so: what that paid is in no balance yet.
         set_live(draft, settling=(*live_of(draft).settling, number))
-        driving.ask_report(draft, "a position shrank without a deal")
+        how = "turned" if turned else "shrank"
+        driving.ask_report(draft, f"a position {how} without a deal")
+    if turned and (was := state.position(number)) is not None:
+        _miss(draft, [was])
 
 
 def vanish(draft: Draft, position_id: int) -> None:
@@ -68,12 +74,13 @@ def vanish(draft: Draft, position_id: int) -> None:
     _miss(draft, [] if position is None else [position])
 
 
-def missed(draft: Draft, position_id: int) -> Position | None:
-    """The position as it was when it went before the deal at hand came."""
+def missed(draft: Draft, position_id: int, side: Side) -> Position | None:
+    """The position of this side as it was when it went, or turned, before the deal at hand came."""
     oldest_msc = draft.time_msc - GONE_KEPT_MS
-    for one in live_of(draft).gone or ():
-        if one.position.position_id == position_id and one.since_msc > oldest_msc:
-            return one.position
+    for one in reversed(live_of(draft).gone or ()):
+        was = one.position
+        if (was.position_id, was.side) == (position_id, side) and one.since_msc > oldest_msc:
+            return was
     return None
 
 

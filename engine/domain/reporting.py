@@ -66,7 +66,7 @@ def on_report(draft: Draft, event: ReportCame) -> None:
         if again:  # the clock asks from here: a query that fails at once is not hammered
             draft.effects = [e for e in draft.effects if not isinstance(e, AskReport)]
         return
-    before = {one.identifier: one.volume for one in live.holdings}
+    before = {one.identifier: (one.type, one.volume) for one in live.holdings}
     holding.hold(draft, report, event.gmt_offset_s)
     set_live(
         draft,
@@ -79,7 +79,7 @@ def on_report(draft: Draft, event: ReportCame) -> None:
     if not draft.state.opened:
         _open(draft, report)
     _compare(draft, Sighting(at_msc=draft.time_msc, report=report), event.quotes)
-    after = {one.identifier: one.volume for one in report.positions}
+    after = {one.identifier: (one.type, one.volume) for one in report.positions}
     booking.believe_balance(
         draft, report.account.balance, report.account.credit, moved=before != after
     )

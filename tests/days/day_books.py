@@ -23,6 +23,8 @@ Pair = tuple[float, float]
 
 DAYS = 2
 DAY_MSC = 86_400_000
+NETTING = 1 / 3
+"""Of the accounts."""
 CHANGES = (
     "2026-03-07T21:00",  # New York, on the 8th
     "2026-03-28T20:00",  # Europe, on the 29th
@@ -36,6 +38,7 @@ class DayWorld(World):
 
     def __init__(self, seed: int, ticks_a_day: int | None = None) -> None:
         self.rows: list[Row] = []
+        self.seed = seed
         self._ticks_a_day = ticks_a_day
         super().__init__(seed, Path())
         self.table: Table = tomllib.loads(self.text)
@@ -101,6 +104,15 @@ class DayWorld(World):
             first.astimezone(zone).utcoffset() != last.astimezone(zone).utcoffset()
             for zone in zones
         )
+
+    def _account(self, login: int, rulesets: list[str]) -> str:
+        """One of the book; a third of them are netting accounts, which hold a symbol once."""
+        text = super()._account(login, rulesets)
+        if random.Random(f"netting {self.seed} {login}").random() >= NETTING:
+            return text
+        head, *tables = text.split("[[account.position]]")
+        once = {tomllib.loads(table)["symbol"]: table for table in reversed(tables)}
+        return "[[account.position]]".join([head + 'margin_mode = "netting"\n', *once.values()])
 
     def _operation(self) -> str:
         """None known in advance: money comes by deals here."""

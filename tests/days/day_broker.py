@@ -21,7 +21,7 @@ from tests.oracle import OraclePosition
 from tests.oracle_money import Quotes, Table, digits_of, minor
 
 DUST = 1e-9
-IN, OUT, OUT_BY = 0, 1, 3
+IN, OUT, INOUT, OUT_BY = 0, 1, 2, 3
 CLIENT, EXPERT, STOP, TARGET = 0, 3, 4, 5
 BALANCE, CREDIT, CHARGE = 2, 3, 4
 OURS = "expert"
@@ -54,7 +54,9 @@ class Said:
     operation: str = ""
     """`deposit`, `withdrawal` or `credit`, of the amount; it moves references."""
     opened: Table | None = None
+    """A position that is new, has grown, or was turned round: as it is from here."""
     closed: tuple[Closing, ...] = ()
+    """Before anything of this message is opened."""
 
 
 @dataclass
@@ -93,22 +95,12 @@ class Broker:
         self.opened += 1
         number = self.table["login"] * 1000 + self.opened
         table = {"id": number} | table
-        cost = self.random.choice((0, 0, -1, -7)) * (1 if self.digits == 0 else 10)
-        self.held[number] = self._position(table)
-        self.moved_msc[number] = time_msc
+        cost = self._cost()
+        self._hold(number, table, time_msc)
         self.balance += cost
         self.said.append(Said(ticks, time_msc, cost))
         self.said.append(Said(ticks, time_msc, opened=table))
-        deal = self._deal(
-            time_msc,
-            position_id=number,
-            symbol=table["symbol"],
-            type=int(table["side"] == "sell"),
-            entry=IN,
-            volume=table["volume_lots"],
-            price=table["open_price"],
-            commission=cost / self.scale,
-        )
+        deal = self._trade(number, table, IN, time_msc, commission=cost / self.scale)
         return [deal, self.record(number)]
 
     def pay(self, kind: int, amount_minor: int, ticks: int, time_msc: int) -> list[Told]:
@@ -216,6 +208,29 @@ class Broker:
         return None
 
     # Inside
+
+    def _cost(self) -> int:
+        """A commission, more often none."""
+        return self.random.choice((0, 0, -1, -7)) * (1 if self.digits == 0 else 10)
+
+    def _hold(self, number: int, table: Table, time_msc: int) -> None:
+        self.held[number] = self._position(table)
+        self.moved_msc[number] = time_msc
+
+    def _trade(
+        self, number: int, table: Table, entry: int, time_msc: int, **money: float
+    ) -> DealReport:
+        """The deal of an order of this side, volume and price."""
+        return self._deal(
+            time_msc,
+            position_id=number,
+            symbol=table["symbol"],
+            type=int(table["side"] == "sell"),
+            entry=entry,
+            volume=table["volume_lots"],
+            price=table["open_price"],
+            **money,
+        )
 
     def _whole(self, number: int, lots: float) -> int:
         """The profit of so many lots of it, on the quotes of now."""

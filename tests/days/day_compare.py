@@ -59,6 +59,11 @@ def compare(seed: int, ticks_a_day: int | None = None, feed: MarkingFeed | None 
             found.missed.append(f"seed {seed}, {login}: still open: {account.doomed}")
         _count(account, found.seen)
         found.seen["account-days"] += DAYS
+        if account.table.get("margin_mode") == "netting":
+            found.seen["netting account-days"] += DAYS
+            found.seen["netting reversals"] += sum(
+                bool(s.opened and s.closed) for s in account.said
+            )
         found.seen["messages"] += len(account.said)
         found.seen["account-ticks"] += len(world.rows)
     found.seen["ticks"] += len(world.rows)

@@ -11,7 +11,7 @@ from random import Random
 from msgspec.structs import replace
 
 from engine.book import Book
-from engine.domain.account import AccountState
+from engine.domain.account import AccountSpec, AccountState, MarginMode
 from engine.domain.asking import blank
 from engine.domain.beliefs import Terms
 from engine.domain.close_terms import Terms as CloseTerms
@@ -38,9 +38,14 @@ from engine.domain.step import step
 from engine.domain.watch import Marks
 from engine.marking.wakes import MarkingFeed
 from engine.replay_loop import ReplayLoop
-from tests.days.day_broker import OURS, Broker, Told
+from tests.days.day_broker import DUST, INOUT, OURS, Broker, Told
 
 DONE, ALREADY_CLOSED = 10009, 10036
+
+
+def is_netting(spec: AccountSpec) -> bool:
+    """Whether a symbol is held once."""
+    return spec.margin_mode is MarginMode.NETTING
 
 
 def founded(book: Book) -> list[AccountState]:
@@ -53,7 +58,7 @@ def founded(book: Book) -> list[AccountState]:
             Founded(
                 time_msc=0,
                 spec=spec,
-                terms=Terms(digits=spec.digits),
+                terms=Terms(digits=spec.digits, nets=is_netting(spec)),
                 close_terms=CloseTerms(),
                 expects=False,
             ),
@@ -62,7 +67,7 @@ def founded(book: Book) -> list[AccountState]:
                 epoch=1,
                 session="day",
                 currency=spec.market.deposit,
-                is_hedging=True,
+                is_hedging=not is_netting(spec),
                 leverage=spec.leverage,
             ),
         ):
@@ -115,8 +120,11 @@ class DayLoop(ReplayLoop):
             self._rewatch(place, quotes)
 
     def tell(self, place: int, said: Sequence[Told], time_msc: int) -> None:
-        """Deals and positions, in order."""
-        self.note(place, *[self._event(place, one, time_msc) for one in said])
+        """Deals and positions, in order; after a reversal the report it asks for, at once."""
+        events: list[LinkEvent] = [self._event(place, one, time_msc) for one in said]
+        if any(isinstance(one, DealReport) and one.entry == INOUT for one in said):
+            events.append(self._report(place, time_msc))
+        self.note(place, *events)
 
     def report(self, place: int, time_msc: int) -> None:
         """A full report that says what is known already."""
@@ -230,7 +238,8 @@ class DayLoop(ReplayLoop):
             said = broker.close_by(command, ticks, time_msc, order)
         else:
             lots = broker.held[command.position_id].table["volume_lots"]
-            assert command.is_whole, "guards close wholly"
+            is_whole = command.is_whole or abs(command.volume_lots - lots) < DUST
+            assert is_whole, "guards close wholly"
             said = broker.close(command.position_id, lots, ticks, time_msc, OURS, order)
         events: list[LinkEvent] = [self._event(place, one, time_msc) for one in said]
         result = CommandResult(

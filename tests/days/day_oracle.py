@@ -51,16 +51,25 @@ class DayAccount(OracleAccount):
             self._look()
 
     def _take(self, said: Said) -> None:
-        if said.opened is not None:
-            self.positions.append(self._position(said.opened))
-            self._list()
         for closing in said.closed:
             self._gone(closing)
+        if said.opened is not None:
+            self._has(said.opened)
         if said.operation:
             amount = abs(said.amount_minor) if said.operation != "credit" else said.amount_minor
             self._operate({"kind": said.operation, "money": amount / self.scale})
         else:
             self.balance += said.amount_minor
+
+    def _has(self, table: Table) -> None:
+        """A position that is new, or from here on is what this says."""
+        now = self._position(table)
+        same = [n for n, p in enumerate(self.positions) if p.table["id"] == table["id"]]
+        for place in same:
+            self.positions[place] = now
+        if not same:
+            self.positions.append(now)
+        self._list()
 
     def _gone(self, closing: Closing) -> None:
         position = next(p for p in self.positions if p.table["id"] == closing.position_id)
@@ -81,7 +90,7 @@ class DayAccount(OracleAccount):
             volume_lots=closing.lots,
             close_price=closing.price,
             profit=self.money(closing.profit_minor),
-            reason=self.doomed[closing.position_id] if ours else closing.reason,
+            reason=self.doomed.get(closing.position_id, "none") if ours else closing.reason,
         )
         if left <= DUST:
             self.doomed.pop(closing.position_id, None)

@@ -9,7 +9,8 @@ from engine.marking.wakes import MarkingFeed
 from tests.days.day_books import DayWorld
 from tests.days.day_broker import BALANCE, CHARGE, CREDIT, Broker, Said
 from tests.days.day_engine import DayLoop, founded
-from tests.oracle_money import Quotes
+from tests.days.day_netting import NettingBroker
+from tests.oracle_money import Quotes, Table
 
 
 @dataclass
@@ -49,8 +50,14 @@ class People:
             return
         self.loop.refresh(place)
         symbol = self.random.choice(self.world.symbols)
+        if isinstance(broker, NettingBroker) and broker.held and self.random.random() < 0.6:
+            symbol = self.random.choice(list(broker.held.values())).symbol
         number = broker.quotes.place[symbol]
         quote = broker.quotes.bid[number], broker.quotes.ask[number]
+        if isinstance(broker, NettingBroker):
+            held = broker.holder(symbol)
+            if held is not None and self.loop.is_on_its_way(place, held):
+                return
         table = self.world.drawn(self.random, symbol, broker.table["currency"], quote)
         said = broker.open(table, self.loop.ticks_before, time_msc)
         self.loop.tell(place, said, time_msc)
@@ -96,12 +103,17 @@ class People:
         self.loop.tell(place, said, time_msc)
 
 
+def broker_of(table: Table) -> type[Broker]:
+    """The books that such an account has."""
+    return NettingBroker if table.get("margin_mode") == "netting" else Broker
+
+
 def drive(world: DayWorld, feed: MarkingFeed, seed: int) -> Driven:
     """The engine through a world; who trades, and how soon the broker fills, comes of the seed."""
     random = Random(f"day {seed}")
     book = parse_book(world.text, "day.toml")
     brokers = [
-        Broker(table, world.table, Quotes(list(world.symbols)), random)
+        broker_of(table)(table, world.table, Quotes(list(world.symbols)), random)
         for table in world.table["account"]
     ]
     loop = DayLoop(founded(book), feed, brokers, random)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec.structs import replace
 
-from engine.domain import booking, equity_limits, operating, resets, valuing
+from engine.domain import booking, driving, equity_limits, holding, operating, resets, valuing
 from engine.domain.guards import Comparator
 from engine.domain.marks import advance
 from engine.domain.watch import Marks, Watch
@@ -36,6 +36,8 @@ def test_days_are_what_the_written_rules_say() -> None:
     assert all(found.seen[kind] for kind in VERDICTS), "a kind of verdict never came"
     assert found.seen["worlds in which clocks change"] > WORLDS // 4
     assert found.seen["position_closed"] > 10 * WORLDS
+    assert found.seen["netting account-days"] > 2 * WORLDS
+    assert found.seen["netting reversals"], "a netting position never turned"
 
 
 def test_the_same_seed_gives_the_same_days() -> None:
@@ -81,6 +83,18 @@ def half_of_a_close_by_valued(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(booking, "_pair", lambda *_: None)
 
 
+def turned_without_its_loss(patch: pytest.MonkeyPatch) -> None:
+    """A record of the other side that comes before its deal is valued as it is."""
+    right = holding.put
+
+    def wrong(draft: Any, told: Any, offset_s: int) -> None:
+        settling = driving.live_of(draft).settling
+        right(draft, told, offset_s)
+        driving.set_live(draft, settling=settling)
+
+    patch.setattr(holding, "put", wrong)
+
+
 def nearest_line_not_watched(patch: pytest.MonkeyPatch) -> None:
     def wrong(*given: Any) -> Watch:
         watch = watch_of(*given)
@@ -97,6 +111,7 @@ PLANTS: tuple[Plant, ...] = (
     warnings_not_armed_again,
     floor_that_never_locks,
     half_of_a_close_by_valued,
+    turned_without_its_loss,
     nearest_line_not_watched,
 )
 

@@ -113,6 +113,70 @@ def test_the_word_that_a_position_is_gone_after_its_deal_closes_nothing_twice() 
     assert account.state.known
 
 
+TURNED = held(2.0, AT_MSC, type=1, price_open=1.0900, ticket=60)
+TURNING = deal(-300.0, 3.0, AT_MSC, entry=2)
+"""A lot that was bought is sold, and two more: one deal of three."""
+
+
+def put(account: Account, told: PositionReport) -> None:
+    account.take(
+        PositionCame(time_msc=AT_MSC, position=told, is_closed=False, gmt_offset_s=0, quotes=QUOTES)
+    )
+
+
+def closed_by_turning(account: Account) -> records.PositionClosed:
+    closed: records.PositionClosed
+    (closed,) = account.of(records.PositionClosed)
+    return closed
+
+
+def test_a_reversal_closes_what_was_held_and_not_all_that_its_deal_traded() -> None:
+    account = linked(held(1.0, START_MSC))
+    account.take(TURNING)
+    assert not account.state.known, "what is open the other way is not told yet"
+    put(account, TURNED)
+    account.report(AT_MSC + 10, 9_700.0, TURNED)
+    closed = closed_by_turning(account)
+    assert (closed.side, closed.volume_lots, closed.open_price) == ("buy", 1.0, 1.0930)
+    assert [one.volume_lots for one in account.state.positions] == [2.0]
+
+
+def test_a_reversal_told_before_its_deal_is_valued_with_it_and_not_before() -> None:
+    """The loss of what was closed is in no balance yet: an equity without it never was."""
+    account = linked(held(1.0, START_MSC, price_open=1.0900))
+    high = account.state.marks.trackers[0]
+    put(account, TURNED)
+    assert not account.state.known
+    account.take(TURNING)
+    assert account.state.known
+    assert account.state.balance_minor == 970_000
+    assert account.state.marks.trackers[0] == high
+    closed = closed_by_turning(account)
+    assert (closed.side, closed.volume_lots, closed.profit) == ("buy", 1.0, -300.0)
+    assert [one.side.value for one in account.state.positions] == ["sell"]
+
+
+def test_a_report_may_tell_of_a_reversal_before_its_deal() -> None:
+    account = linked(held(1.0, START_MSC))
+    account.report(AT_MSC, 9_700.0, TURNED)
+    assert not account.state.known, "the balance moved, and no deal has said why"
+    account.take(TURNING)
+    account.report(AT_MSC + 100, 9_700.0, TURNED)
+    closed = closed_by_turning(account)
+    assert (closed.side, closed.volume_lots, closed.open_price) == ("buy", 1.0, 1.0930)
+    assert (account.state.known, account.state.balance_minor) == (True, 970_000)
+
+
+def test_two_reversals_told_by_their_deals_alone_are_unknown_until_a_report() -> None:
+    account = linked(held(1.0, START_MSC))
+    account.take(TURNING)
+    account.take(deal(50.0, 3.0, AT_MSC + 1, entry=2, type=0, ticket=92))
+    assert not account.state.known
+    account.report(AT_MSC + 10, 9_750.0, held(1.0, AT_MSC + 1, price_open=1.0890))
+    assert account.state.known
+    assert account.state.balance_minor == 975_000
+
+
 def test_a_deal_is_not_waited_for_without_end() -> None:
     account = linked(held(1.0, START_MSC))
     account.take(gone(held(1.0, AT_MSC)))
