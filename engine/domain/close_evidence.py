@@ -64,13 +64,21 @@ def on_report(
 
 
 def on_position(order: CloseOrder, position: PositionReport, closed: bool, now_ms: int) -> Step:
-    """What the record of a changed or closed position proves: only closed proves anything."""
+    """What the record of a changed or closed position proves: that it closed, or that it grew.
+
+    A netting position may grow while its close is out: the close then leaves some of it, and its
+    deals count from what there was to close. One that is there after it was settled is asked for.
+    """
     others = order.kind is Kind.CANCEL or position.identifier != order.position_id
-    if others or order.state is State.SETTLED:
+    if others or (order.state is State.SETTLED and (closed or order.target_volume_lots > 0.0)):
         return order, ()
+    if order.state is State.SETTLED:
+        return order, (AskReport(),)
     if closed:
         return _gone(order, 0.0, order.side, now_ms)
-    return replace(order, agreeing_lots=None), (AskReport(),)
+    grew = order.in_flight and position.type == order.side and position.volume > order.before_lots
+    before_lots = position.volume if grew else order.before_lots
+    return replace(order, agreeing_lots=None, before_lots=before_lots), (AskReport(),)
 
 
 def on_deal(order: CloseOrder, deal: DealReport, now_ms: int) -> Step:
