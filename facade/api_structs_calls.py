@@ -183,6 +183,8 @@ class IntentBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
     magic: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     tag: Annotated[str, Meta(max_length=31)] = ""
     expires_at_msc: Moment | None = None
+    in_flight_lots: Annotated[float, Meta(ge=0, le=1e9)] = 0.0
+    """Of it, sent to the broker and not answered; said again with the same words, it replaces."""
 
 
 class DecisionBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):

@@ -157,6 +157,7 @@ async def intents(call: Call) -> Response:
         tag=said.tag,
         registered_at_msc=call.parts.now_msc(),
         expires_at_msc=said.expires_at_msc,
+        in_flight_lots=said.in_flight_lots,
     )
 
     async def effect() -> Answer:

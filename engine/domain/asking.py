@@ -130,11 +130,15 @@ def resume(draft: Draft, command: Resume) -> Refused | None:
 
 
 def register(draft: Draft, command: Register) -> Refused | None:
-    """Takes note of what a strategy means to hold; the same words again change nothing."""
+    """Takes note of what a strategy means to hold; the same words again change nothing.
+
+    But for what is on its way, which is as last said.
+    """
     if draft.state.live is None:
         return _NOT_LIVE
     book = live_of(draft).book
-    if len(book.intents) >= INTENTS:
+    is_known = any(one.intent_id == command.intent.intent_id for one in book.intents)
+    if len(book.intents) >= INTENTS and not is_known:
         return Refused(f"{INTENTS} intents are registered already: withdraw some")
     try:
         known = intents.register(book.intents, command.intent)
@@ -143,7 +147,8 @@ def register(draft: Draft, command: Register) -> Refused | None:
     if known == book.intents:
         return None
     set_live(draft, book=replace(book, intents=known), expects=True)
-    _say_registered(draft, command.by, known[-1])
+    if not is_known:
+        _say_registered(draft, command.by, known[-1])
     driving.ask_report(draft, "an intent was registered")
     return None
 

@@ -75,6 +75,7 @@ def _book_trade(draft: Draft, deal: DealReport, deal_msc: int) -> None:
         _take_off(draft, deal, position, is_owed=is_owed)
     else:  # its record came first: it is gone, or turned already
         position = holding.missed(draft, deal.position_id, closes)
+        holding.came(draft, deal.position_id, closes, deal.volume)
     if position is not None:
         draft.publish(
             records.PositionClosed,

@@ -57,7 +57,8 @@ def linked(fill: Fill, allowed: Tolerances) -> Intent:
     intent = fill.intent
     held = tuple(one.identifier for one in fill.parts)
     if is_whole(_steps(fill, allowed), allowed.steps(intent.volume_lots)):
-        return replace(intent, position_ids=held, was_whole=True)
+        # Whatever else was said to be on its way is there: it could hide that this goes again.
+        return replace(intent, position_ids=held, was_whole=True, in_flight_lots=0.0)
     if fill.how is None or fill.how is How.LIKENESS:
         return intent
     return replace(intent, position_ids=tuple(dict.fromkeys((*intent.position_ids, *held))))

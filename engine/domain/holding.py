@@ -2,22 +2,26 @@
 
 from collections.abc import Sequence
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from engine.domain import driving, records
 from engine.domain.account import AccountState
 from engine.domain.adoption import position_of
+from engine.domain.close_orders import Kind
 from engine.domain.drafts import Draft
 from engine.domain.driving import live_of, set_live
 from engine.domain.live import Gone
 from engine.domain.positions import Position, Side
 from engine.domain.reports import FullReport, PositionReport
+from engine.domain.retcodes import RetcodeClass, classify
 
 GONE_KEPT_MS = 600_000
 """So long the closing deal of a position that is gone is waited for, to publish what it closed."""
 GONE_KEPT = 64
 _BUY = 0
 _DUST_LOTS = 1e-9
+_MAY_BE_DONE = (RetcodeClass.SUCCESS, RetcodeClass.ALREADY_SO, RetcodeClass.UNKNOWN)
 
 
 def hold(draft: Draft, report: FullReport, gmt_offset_s: int) -> None:
@@ -82,6 +86,51 @@ def missed(draft: Draft, position_id: int, side: Side) -> Position | None:
         if (was.position_id, was.side) == (position_id, side) and one.since_msc > oldest_msc:
             return was
     return None
+
+
+def vanished_lots(state: AccountState) -> dict[int, float]:
+    """Volume whose deal has not come, of positions that went while a close of ours was under way.
+
+    The close is settled by then, and still the volume is on its way, not missing. Not looked at for
+    a journal from before closes yielded (`yielding`): that is stepped as it was.
+    """
+    live = state.live
+    if live is None or not live.gone or state.spec.minimum_hold_s is UNSET:
+        return {}
+    asked = {
+        number
+        for one in live.closes
+        if one.kind is not Kind.CANCEL
+        and one.sent_at_ms is not None
+        and classify(one.retcode) in _MAY_BE_DONE
+        for number in (one.position_id, one.position_by)
+    }
+    gone = [one.position for one in live.gone]
+    return {
+        one.position_id: one.volume_lots
+        for one in gone
+        if one.position_id in asked and live.holding(one.position_id) is None
+    }
+
+
+def came(draft: Draft, position_id: int, side: Side, lots: float) -> None:
+    """Takes the volume of a deal off what of this side was gone before it: it is awaited no more.
+
+    The position itself stays known, for another deal of it. See `vanished_lots` of older journals.
+    """
+    if draft.state.spec.minimum_hold_s is UNSET:
+        return
+    left = tuple(
+        replace(one, position=_less(one.position, lots))
+        if (one.position.position_id, one.position.side) == (position_id, side)
+        else one
+        for one in live_of(draft).gone or ()
+    )
+    set_live(draft, gone=left or UNSET)
+
+
+def _less(position: Position, lots: float) -> Position:
+    return replace(position, volume_lots=max(0.0, round(position.volume_lots - lots, 8)))
 
 
 def _miss(draft: Draft, positions: Sequence[Position]) -> None:

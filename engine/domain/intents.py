@@ -59,7 +59,8 @@ def tag_of(intent_id: str) -> str:
 def register(intents: Sequence[Intent], intent: Intent) -> tuple[Intent, ...]:
     """The intents with this one; registered twice with the same words, once.
 
-    A tag is given where it has none.
+    A tag is given where it has none. What is on its way is no part of the words: said again, it
+    replaces what was said before.
 
     Raises:
         IntentError: it cannot be, or its id or its tag is another intent's.
@@ -69,7 +70,7 @@ def register(intents: Sequence[Intent], intent: Intent) -> tuple[Intent, ...]:
     for known in intents:
         if known.intent_id == tagged.intent_id:
             if _words(known) == _words(tagged):
-                return tuple(intents)
+                return with_in_flight(intents, known.intent_id, tagged.in_flight_lots)
             raise IntentError(f"intent {intent.intent_id} is registered with other words")
         if known.tag == tagged.tag:
             raise IntentError(f"tag {tagged.tag!r} is the tag of intent {known.intent_id}")
@@ -173,7 +174,8 @@ def _check(intent: Intent) -> None:
         raise IntentError(
             f"intent {intent.intent_id}: volume_lots is {intent.volume_lots}, must be above 0"
         )
-    if not (isfinite(intent.in_flight_lots) and intent.in_flight_lots >= 0):
+    if not 0 <= intent.in_flight_lots <= intent.volume_lots:
         raise IntentError(
-            f"intent {intent.intent_id}: in_flight_lots is {intent.in_flight_lots}: 0 or more"
+            f"intent {intent.intent_id}: in_flight_lots is {intent.in_flight_lots}:"
+            f" from 0 to its volume, {intent.volume_lots}"
         )

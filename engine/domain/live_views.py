@@ -97,6 +97,8 @@ class IntentView(msgspec.Struct, frozen=True, kw_only=True):
     symbol: str
     side: str
     volume_lots: float
+    in_flight_lots: float
+    """Sent to the broker and not answered, as the strategy last said, less what has come."""
     position_ids: tuple[int, ...]
     tag: str
 
@@ -155,6 +157,7 @@ def live_view(live: Live, compared_ms: float | None = None) -> LiveView:
                 symbol=one.symbol,
                 side=one.side.value,
                 volume_lots=one.volume_lots,
+                in_flight_lots=one.in_flight_lots,
                 position_ids=one.position_ids,
                 tag=one.tag,
             )

@@ -299,13 +299,16 @@ def _average_entry(net: Net, meant: Sequence[Intent]) -> Iterator[Finding]:
 def linked_net(net: Net) -> tuple[Intent, ...]:
     """The intents with the position that they are now known to have a share of.
 
-    One that has none of it keeps what it knew, and may still expire.
+    One that has none of it keeps what it knew, and may still expire. Where all trade the same way a
+    whole sum has all that was on its way; else what one lacks may hide what another does.
     """
     held = tuple(one.identifier for one in net.positions)
+    all_came = len({one.side for one in net.intents}) == 1
     linked = []
     for one, share in zip(net.intents, shares_of(net).steps, strict=True):
         if net.is_whole and share:
-            linked.append(replace(one, position_ids=held, was_whole=True))
+            flying = 0.0 if all_came else one.in_flight_lots
+            linked.append(replace(one, position_ids=held, was_whole=True, in_flight_lots=flying))
         elif share:
             known = tuple(dict.fromkeys((*one.position_ids, *held)))
             linked.append(replace(one, position_ids=known))

@@ -216,7 +216,7 @@ def _compare(draft: Draft, seen: Sighting, quotes: Quotes) -> None:
         seen,
         session=str(live.link.epoch),
         n=number,
-        closing_lots=driving.closing_lots(live),
+        closing_lots=holding.vanished_lots(state) | driving.closing_lots(live),
         own_orders=frozenset(live.own_orders),
         mark_minor=mark,
         expects=live.expects,

@@ -137,6 +137,12 @@ def test_what_is_on_its_way_either_way_is_no_discrepancy(lots: float) -> None:
     assert desk.report(held(lots=lots)) == []
 
 
+def test_a_whole_sum_of_one_way_leaves_nothing_on_its_way_that_hides_its_end() -> None:
+    desk = net_desk(long("a", 1.0, in_flight_lots=1.0), long("b", 0.5, in_flight_lots=0.5))
+    assert desk.report(held(lots=1.5)) == []
+    assert desk.report() == ["missing suspected"]
+
+
 def test_a_reversal_on_its_way_is_no_wrong_side() -> None:
     desk = net_desk(long("a", 1.0), short("b", 2.0, in_flight_lots=2.0))
     assert desk.report(held(lots=1.0)) == []

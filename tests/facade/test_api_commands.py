@@ -167,6 +167,10 @@ async def test_a_strategy_registers_what_it_means_to_hold(house: ApiHouse) -> No
     assert wrong.json()["errors"][0]["field"] == "volume_lots"
     await post(house, "/intents", body, token=service)
     assert isinstance(house.desk.given[-1][1], Register)
+    await post(house, "/intents", {**body, "in_flight_lots": 0.5}, token=service)
+    given = house.desk.given[-1][1]
+    assert isinstance(given, Register)
+    assert given.intent.in_flight_lots == 0.5
 
 
 async def test_what_raises_risk_waits_for_the_trail(house: ApiHouse) -> None:
