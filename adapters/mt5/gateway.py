@@ -184,11 +184,6 @@ class Gateway:
         self._leads.want(feed, tuple(symbols))
         self._tell_wanted(self._leads.leader(feed), tuple(symbols))
 
-    def assign_feed(self, key: AccountKey, feed: str) -> None:
-        """Lets the account's terminal quote for this feed instead of its server's."""
-        for change in self._leads.assign(key, feed):
-            self._changed(change)
-
     def move(self, key: AccountKey, to: str) -> None:
         """Sends the account's terminal to another node, `host:port`, if it is linked."""
         link = self._links.get(key)
@@ -263,7 +258,7 @@ class Gateway:
     def leads(self, connection: Connection) -> str | None:
         """See `House.leads`."""
         account = connection.account
-        return self._leads.feed_of(account) if self._leads.leads(account) else None
+        return account.server if self._leads.leads(account) else None
 
     def heard(self, connection: Connection) -> None:
         """See `House.heard`."""

@@ -27,15 +27,10 @@ class _Feed:
 
 
 class Leads:
-    """The feeds, their terminals and leaders. An account quotes for its server's feed at first."""
+    """The feeds, their terminals and leaders. An account quotes for its server's feed."""
 
     def __init__(self) -> None:
         self._feeds: dict[str, _Feed] = {}
-        self._assigned: dict[AccountKey, str] = {}
-
-    def feed_of(self, account: AccountKey) -> str:
-        """The feed this account's terminal can lead."""
-        return self._assigned.get(account, account.server)
 
     def leader(self, feed: str) -> AccountKey | None:
         """Who quotes it now."""
@@ -48,7 +43,7 @@ class Leads:
 
     def leads(self, account: AccountKey) -> bool:
         """Whether its quotes are those of its feed."""
-        return self.leader(self.feed_of(account)) == account
+        return self.leader(account.server) == account
 
     def wanted(self, feed: str) -> tuple[str, ...]:
         """What its leader is to quote."""
@@ -61,23 +56,15 @@ class Leads:
 
     def join(self, account: AccountKey) -> LeadChange | None:
         """It is linked, or heard again."""
-        feed = self.feed_of(account)
+        feed = account.server
         self._feeds.setdefault(feed, _Feed()).fresh.setdefault(account)
         return self._choose(feed)
 
     def leave(self, account: AccountKey) -> LeadChange | None:
         """It is gone, or silent."""
-        feed = self.feed_of(account)
+        feed = account.server
         self._feeds.setdefault(feed, _Feed()).fresh.pop(account, None)
         return self._choose(feed)
-
-    def assign(self, account: AccountKey, feed: str) -> list[LeadChange]:
-        """It quotes for another feed from here: one whose prices differ from its server's."""
-        was_fresh = account in self._feeds.setdefault(self.feed_of(account), _Feed()).fresh
-        left = self.leave(account)
-        self._assigned[account] = feed
-        joined = self.join(account) if was_fresh else None
-        return [change for change in (left, joined) if change is not None]
 
     def _choose(self, name: str) -> LeadChange | None:
         feed = self._feeds[name]

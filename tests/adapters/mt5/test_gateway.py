@@ -306,13 +306,6 @@ async def test_a_leader_that_leaves_is_replaced_at_once() -> None:
         assert open_house.sink.of("unlinked") == [(ACCOUNT, "left")]
 
 
-async def test_an_account_with_prices_of_its_own_gets_a_feed_of_its_own() -> None:
-    async with house() as open_house, open_house.linked(), open_house.linked(OTHER) as second:
-        open_house.gateway.assign_feed(OTHER, "Demo-1/1002")
-        await second.say(second.side.send_quotes([quote()], GMT))
-        assert await open_house.sink.until("quotes") == [("Demo-1/1002", ["EURUSD"])]
-
-
 # Leaving
 
 

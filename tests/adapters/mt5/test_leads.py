@@ -38,16 +38,3 @@ def test_servers_have_leaders_of_their_own() -> None:
     leads.join(A)
     assert leads.join(ELSEWHERE) == LeadChange("Demo-2", None, ELSEWHERE)
     assert leads.leaders() == {"Demo-1": A, "Demo-2": ELSEWHERE}
-
-
-def test_an_account_with_its_own_prices_leads_a_feed_of_its_own() -> None:
-    leads = Leads()
-    leads.join(A)
-    leads.join(B)
-    assert leads.assign(A, "Demo-1/1") == [
-        LeadChange("Demo-1", A, B),
-        LeadChange("Demo-1/1", None, A),
-    ]
-    assert leads.leads(A)
-    assert leads.leads(B)
-    assert leads.assign(C, "Demo-1/3") == []
