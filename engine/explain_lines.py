@@ -119,6 +119,9 @@ def _limit_lines(
             f"floor{amount} = {floor}; breach when {record.measured} {sign} floor;"
             f" {record.measured} {money(measured, digits)}"
         )
+        if record.broker_equity is not UNSET:
+            told = money(record.broker_equity, digits)
+            yield f"the broker's own equity {told} is far from that, and past the floor as well"
         return
     yield f"floor{amount} = {floor}"
     warns = "" if limit is None else f"; warns {limit.warns}"

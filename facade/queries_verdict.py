@@ -87,7 +87,9 @@ def formula_of(record: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     if "used_percent" in record:
         return f"{floor}; {record['used_percent']} % of the amount used at {value} {unit}".strip()
     sign = _SIGNS.get(record["comparator"], record["comparator"])
-    return f"{floor}; {measured} {value} {sign} {record['floor']} {unit}".strip()
+    told = record.get("broker_equity")
+    too = "" if told is None else f", the broker's own {told} as well"
+    return f"{floor}; {measured} {value} {sign} {record['floor']} {unit}".strip() + too
 
 
 async def _timeline(

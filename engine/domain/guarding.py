@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import assert_never
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from engine.domain import closing, equity_limits, exposures, objectives, records, schedules
@@ -121,31 +122,55 @@ def test_all(draft: Draft, quotes: Mapping[str, Quote], equity: int) -> None:
 
 def test_limits(draft: Draft, quotes: Mapping[str, Quote], equity: int) -> None:
     """Tests only the limits on equity: on the broker's own, where nothing else can be valued."""
+    _take_limits(draft, quotes, equity, None)
+
+
+def test_doubted(draft: Draft, quotes: Mapping[str, Quote], equity: int, witness: int) -> None:
+    """Tests the limits on equity where neither our own nor the broker's is believed alone.
+
+    Nothing counts but the breach of a limit that both break; no other is said to have been tested.
+    """
+    _take_limits(draft, quotes, equity, witness)
+
+
+def _take_limits(
+    draft: Draft, quotes: Mapping[str, Quote], equity: int, witness: int | None
+) -> None:
     state = draft.state
     view = View(state, draft.time_msc, quotes, equity)
+    broken = None if witness is None else _broken(state, witness)
     guards = list(state.guards)
     found: list[tuple[int, Outcome]] = []
     for place in _limits(state):
         guard = state.spec.guards[place]
         assert isinstance(guard, EquityLimit)
-        guards[place], outcome = equity_limits.evaluate(guard, place, guards[place], view)
+        after, outcome = equity_limits.evaluate(guard, place, guards[place], view)
+        if broken is not None and not (isinstance(outcome, LimitBreached) and place in broken):
+            continue
+        guards[place] = after
         if outcome is not None:
             found.append((place, outcome))
     draft.state = replace(state, guards=tuple(guards))
     for place, outcome in found:
-        _act(draft, place, outcome, equity)
+        _act(draft, place, outcome, equity, witness)
 
 
 def limits_broken(state: AccountState, equity: int) -> bool:
     """Whether this equity would break a limit that is not latched."""
+    return bool(_broken(state, equity))
+
+
+def _broken(state: AccountState, equity: int) -> frozenset[int]:
+    """Places of the limits, not latched, that this equity breaks."""
     view = View(state, state.time_msc, {}, equity)
+    broken = set()
     for place in _limits(state):
         guard, known = state.spec.guards[place], state.guards[place]
         assert isinstance(guard, EquityLimit)
         outcome = equity_limits.evaluate(guard, place, known, view)[1]
         if isinstance(outcome, LimitBreached):
-            return True
-    return False
+            broken.add(place)
+    return frozenset(broken)
 
 
 def _limits(state: AccountState) -> list[int]:
@@ -175,13 +200,15 @@ _TAKEN = frozenset(
 )
 
 
-def _act(draft: Draft, place: int, outcome: Outcome, equity: int) -> None:
+def _act(
+    draft: Draft, place: int, outcome: Outcome, equity: int, witness: int | None = None
+) -> None:
     guard: Guard = draft.state.spec.guards[place]
     match outcome:
         case LimitWarned():
             _publish_warning(draft, guard, outcome, equity)
         case LimitBreached():
-            _publish_breach(draft, guard, outcome, equity)
+            _publish_breach(draft, guard, outcome, equity, witness)
             _breached(draft, place, None)
         case RuleFound(breach=False):
             draft.publish(
@@ -278,12 +305,15 @@ def _publish_warning(draft: Draft, guard: Guard, found: LimitWarned, equity: int
     draft.publish(records.GuardWarning, used_percent=found.used_percent, **fields)
 
 
-def _publish_breach(draft: Draft, guard: Guard, found: LimitBreached, equity: int) -> None:
+def _publish_breach(
+    draft: Draft, guard: Guard, found: LimitBreached, equity: int, witness: int | None
+) -> None:
     draft.publish(
         records.GuardBreach,
         measured=found.measured,
         comparator=found.comparator,
         action=guard.action.value,
+        broker_equity=UNSET if witness is None else draft.state.spec.major(witness),
         **_limit_fields(draft, guard, found, equity),
     )
 

@@ -67,6 +67,9 @@ class GuardBreach(Record, frozen=True, kw_only=True, tag="guard_breach"):
     measured: str
     comparator: str
     action: str
+    broker_equity: float | UnsetType = UNSET
+    """Live, where it and ours were too far apart for either to be believed alone: both are past the
+    floor, and that decided."""
 
 
 class RuleWarning(Record, frozen=True, kw_only=True, tag="rule_warning"):

@@ -51,12 +51,23 @@ def decide(draft: Draft, quotes: Quotes, equity: int) -> None:
     """Tests the guards, unless the evidence is in doubt, and closes what is due.
 
     What was not tested for the broker's equity is tested once that agrees, with a tick or without.
+    However far apart the two are, a limit that both are past is broken: that waits for nothing.
     """
     if is_absurd(draft.state, equity):
         draft.state = replace(draft.state, untested=True)
+        _where_both_agree(draft, quotes, equity)
     elif not draft.state.is_held_back:
         guarding.test_all(draft, quotes, equity)
     closing.close_what_is_due(draft)
+
+
+def _where_both_agree(draft: Draft, quotes: Quotes, equity: int) -> None:
+    """Acts on limits that our equity and the broker's break both; old journals as in `_was_far`."""
+    state = draft.state
+    told = None if state.live is None else state.live.broker
+    assert told is not None, "a doubt without the broker's equity"
+    if state.spec.minimum_hold_s is not UNSET and not state.is_held_back:
+        guarding.test_doubted(draft, quotes, equity, minor(told.equity, state.spec.digits))
 
 
 def is_valued(state: AccountState, quotes: Quotes) -> bool:

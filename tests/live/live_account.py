@@ -38,8 +38,8 @@ DAILY = EquityLimit(
 class Account:
     """A live account, and what it published."""
 
-    def __init__(self) -> None:
-        spec = spec_of(1, [trailing(percent=4.0), DAILY])
+    def __init__(self, *guards: EquityLimit) -> None:
+        spec = spec_of(1, guards or [trailing(percent=4.0), DAILY])
         self.state: AccountState = blank(spec.key)
         self.told: list[Record] = []
         self.take(
