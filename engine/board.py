@@ -16,6 +16,7 @@ from engine.domain.guard_views import Sight
 from engine.domain.ids import AccountKey
 from engine.domain.quotes import Quote
 from engine.domain.snapshot import Snapshot, Standing, snapshot_of
+from engine.domain.terminal_views import TerminalView
 from engine.marking.wakes import MarkingFeed
 from engine.router import Router
 
@@ -61,8 +62,9 @@ class Board:
         *,
         stale_after_ms: int = STALE_AFTER_MS,
         compared_ms: Callable[[AccountKey], float | None] = lambda _key: None,
+        terminal: Callable[[AccountKey], TerminalView | None] = lambda _key: None,
     ) -> None:
-        """`router` and `feed` are those of the actors; `compared_ms`: see `Sight`."""
+        """`router` and `feed` are those of the actors; `compared_ms`, `terminal`: see `Sight`."""
         self.built = 0
         """Snapshots built so far."""
         self.encoded_count = 0
@@ -73,6 +75,7 @@ class Board:
         self._clock = clock
         self._stale_after_ms = stale_after_ms
         self._compared_ms = compared_ms
+        self._terminal = terminal
         self._kept: dict[AccountKey, _Kept] = {}
         self._encoder = msgspec.json.Encoder()
         self._packer = msgspec.msgpack.Encoder()
@@ -155,4 +158,5 @@ class Board:
             marks=actor.marks,
             crashed=actor.crashed,
             compared_ms=self._compared_ms(actor.key),
+            terminal=self._terminal(actor.key),
         )

@@ -31,6 +31,8 @@ class TerminalFacts:
     gmt_offset_s: int
     resumed: bool
     """The engine knew the session: what it had not acknowledged is sent again."""
+    handshake_ms: float | None = None
+    """From sending the challenge until its answer came; None: the link does not say."""
 
 
 class Sent(NamedTuple):
@@ -44,6 +46,8 @@ class Sent(NamedTuple):
     """On the engine's monotonic clock."""
     asked_ns: int = 0
     """Of a full report: when it was asked for, so that it was not taken before; same clock."""
+    gaps: int = 0
+    """Times that frames were missing on this link, so far."""
 
     def utc_msc(self, server_msc: int) -> int:
         """The UTC millisecond that a record's server wall clock stands for; 0 stays 0 (none)."""

@@ -32,6 +32,7 @@ from engine.intake import Intake
 from engine.link import LinkQuote, PositionChange, Receipt, Sent, TerminalFacts
 from engine.meters import Meter
 from engine.rush import Rush
+from engine.terminal_gauges import TerminalGauges
 
 _HEDGING = 2
 """ACCOUNT_MARGIN_MODE_RETAIL_HEDGING."""
@@ -75,6 +76,7 @@ class LiveSink:
         self.compared_ms: dict[AccountKey, float] = {}
         """How long each account's last full report took, from its arrival until it was compared
         and what it led to was durable."""
+        self.gauges = TerminalGauges(clock)
         self._offsets_s: dict[str, int] = {}
 
     async def let_closes_pass(self) -> None:
@@ -85,6 +87,7 @@ class LiveSink:
     async def linked(self, facts: TerminalFacts) -> None:
         """See `LinkSink.linked`."""
         self._meter.count("mt5_connect", label="resumed" if facts.resumed else "new")
+        self.gauges.linked(facts)
         event = Linked(
             time_msc=0,
             epoch=facts.epoch,
@@ -100,6 +103,7 @@ class LiveSink:
     ) -> None:
         """See `LinkSink.reported`."""
         self._meter.count("mt5_position_sync")
+        self.gauges.reported(key, sent)
         age_ms = (self._clock.monotonic_ns() - sent.asked_ns) // 1_000_000
         event = ReportCame(
             time_msc=0,
@@ -161,7 +165,7 @@ class LiveSink:
 
     async def heartbeat(self, key: AccountKey, heartbeat: Heartbeat, sent: Sent) -> None:
         """See `LinkSink.heartbeat`."""
-        del sent
+        self.gauges.beat(key, sent)
         event = HeartbeatCame(time_msc=0, heartbeat=heartbeat, quotes={})
         await self._accounts.note(key, event)
 
@@ -192,4 +196,5 @@ class LiveSink:
     def unlinked(self, key: AccountKey, cause: str) -> None:
         """See `LinkSink.unlinked`."""
         self._meter.count("mt5_reconnects", label=cause)
+        self.gauges.lost(key, cause)
         self._accounts.note_soon(key, LinkLost(time_msc=0, cause=cause))

@@ -190,6 +190,7 @@ class LiveEngine:
             self._clock,
             stale_after_ms=self._settings.stale_after_ms,
             compared_ms=lambda key: self.sink.compared_ms.get(key),  # noqa: PLW0108  no sink yet
+            terminal=lambda key: self.sink.gauges.of(key),  # noqa: PLW0108
         )
         names: dict[str, str] = {}
         for account in own:

@@ -74,6 +74,8 @@ class Connection:
         self._cause: str | None = None
         self._last_word = False
         self._is_secure = False
+        self._challenged_ns = 0
+        self._handshake_ms: float | None = None
         self._linked_ns = 0
         self._asked_ns: deque[int] = deque(maxlen=ASKS_KEPT)
         """When each report that has not come was asked for."""
@@ -125,6 +127,7 @@ class Connection:
                         await self._challenge()
                     elif isinstance(event, Proved):
                         self.key = event.key
+                        self._handshake_ms = round((now_ns - self._challenged_ns) / 1e6, 3)
                     elif isinstance(event, Refusal):
                         self._house.refuse(self, event.cause)
                         await self._say_last(event.code, event.message)
@@ -146,6 +149,7 @@ class Connection:
             self._house.refuse(self, "keys_unreadable")
             await self._say_last(EndCode.RETRY, "not now")
             return
+        self._challenged_ns = self._house.clock.monotonic_ns()
         await self._stream.send_all(self.side.send_challenge(keys, challenge, epoch))
 
     async def _link(self) -> None:
@@ -224,7 +228,9 @@ class Connection:
             )
         )
         self._flush()
-        return parse.terminal_facts(hello, self.side.epoch, resumed=resume_from > 1)
+        return parse.terminal_facts(
+            hello, self.side.epoch, resumed=resume_from > 1, handshake_ms=self._handshake_ms
+        )
 
     async def _take(self, chunk: bytes) -> bool:
         """Hands on what the chunk says; whether it held a whole frame."""

@@ -39,7 +39,9 @@ _FIELDS: dict[type[msgspec.Struct], tuple[tuple[str, type], ...]] = {
 }
 
 
-def terminal_facts(hello: frames.Hello, epoch: int, *, resumed: bool) -> TerminalFacts:
+def terminal_facts(
+    hello: frames.Hello, epoch: int, *, resumed: bool, handshake_ms: float | None = None
+) -> TerminalFacts:
     """The hello, once its proof is accepted, with the epoch of the link."""
     return TerminalFacts(
         key=AccountKey(hello.server, hello.login),
@@ -53,6 +55,7 @@ def terminal_facts(hello: frames.Hello, epoch: int, *, resumed: bool) -> Termina
         leverage=hello.leverage,
         gmt_offset_s=hello.gmt_offset_s,
         resumed=resumed,
+        handshake_ms=handshake_ms,
     )
 
 

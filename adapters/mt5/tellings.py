@@ -132,7 +132,7 @@ class Tellings:
         offset_s = getattr(frame, "gmt_offset_s", None)
         if offset_s is not None:
             self.gmt_offset_s = offset_s
-        sent = Sent(frame.gmt_msc, self.gmt_offset_s, now_ns)
+        sent = Sent(frame.gmt_msc, self.gmt_offset_s, now_ns, gaps=self.tally.gaps)
         telling = _TELL[type(frame)](self, frame, sent, events)
         if telling is not None:
             if not isinstance(telling, Beaten | Quoted):

@@ -18,6 +18,7 @@ from engine.domain.equity_limits import (
 from engine.domain.guards import AccountGuard, EquityLimit, Measured, Reset
 from engine.domain.marks import mark_of
 from engine.domain.resets import next_reset_msc
+from engine.domain.terminal_views import TerminalView
 from engine.domain.units import major, minor_of_mark, percent
 from engine.domain.valuation import Quotes
 from engine.domain.watch import Marks
@@ -40,6 +41,8 @@ class Sight(msgspec.Struct, frozen=True):
     """Why nobody decides for the account any more."""
     compared_ms: float | None = None
     """How long its last full report took, from its arrival until what it led to was durable."""
+    terminal: TerminalView | None = None
+    """What is known of its terminal."""
 
 
 class GuardView(msgspec.Struct, frozen=True, kw_only=True):

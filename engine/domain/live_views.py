@@ -7,6 +7,7 @@ from engine.domain.discrepancies import Discrepancy
 from engine.domain.live import Live
 from engine.domain.reports import OrderReport
 from engine.domain.retcodes import retcode_words
+from engine.domain.terminal_views import TerminalView
 
 _ORDER_TYPES = {
     2: "buy_limit",
@@ -131,10 +132,14 @@ class LiveView(msgspec.Struct, frozen=True, kw_only=True):
     intents: tuple[IntentView, ...]
     estimated_since_msc: int | None
     """From when on the high-water mark may be too low; None: it is exact."""
+    terminal: TerminalView | None = None
+    """None: no terminal linked since the engine started."""
 
 
-def live_view(live: Live, compared_ms: float | None = None) -> LiveView:
-    """The view of a live account's own; `compared_ms`: see `Sight`."""
+def live_view(
+    live: Live, compared_ms: float | None = None, terminal: TerminalView | None = None
+) -> LiveView:
+    """The view of a live account's own; `compared_ms`, `terminal`: see `Sight`."""
     book = live.book
     return LiveView(
         link=_link(live),
@@ -164,6 +169,7 @@ def live_view(live: Live, compared_ms: float | None = None) -> LiveView:
             for one in book.intents
         ),
         estimated_since_msc=live.estimated_msc or None,
+        terminal=terminal,
     )
 
 

@@ -24,6 +24,7 @@ from engine.domain.live_views import LiveView, live_view
 from engine.domain.margin import is_margin_fixed, margin_minor
 from engine.domain.marks import published_drawdown, published_high_water
 from engine.domain.positions import Side
+from engine.domain.terminal_views import TerminalView
 from engine.domain.units import minor_of_mark, percent
 from engine.domain.valuation import UNPRICED, Quotes, profit_minor, symbols_needed
 
@@ -139,7 +140,7 @@ class Standing:
         symbols = [position.symbol for position in state.positions]
         self.is_margin_fixed = is_margin_fixed(spec.market, symbols)
         self._margin_minor: tuple[int | None] | None = None
-        self._live: tuple[float | None, LiveView] | None = None
+        self._live: tuple[float | None, TerminalView | None, LiveView] | None = None
 
     def margin_minor(self, quotes: Quotes) -> int | None:
         """The margin of now; None: a quote is missing. Asked only where positions are valued."""
@@ -149,13 +150,15 @@ class Standing:
             self._margin_minor = (_margin_minor(self.state, quotes),)
         return self._margin_minor[0]
 
-    def live(self, compared_ms: float | None) -> LiveView | None:
+    def live(self, compared_ms: float | None, terminal: TerminalView | None) -> LiveView | None:
         """The view of what a live account has besides; see `Sight`."""
         if self.state.live is None:
             return None
-        if self._live is None or self._live[0] != compared_ms:
-            self._live = (compared_ms, live_view(self.state.live, compared_ms))
-        return self._live[1]
+        made = self._live
+        if made is None or made[0] != compared_ms or made[1] is not terminal:
+            view = live_view(self.state.live, compared_ms, terminal)
+            made = self._live = (compared_ms, terminal, view)
+        return made[2]
 
 
 def snapshot_of(state: AccountState, sight: Sight, standing: Standing | None = None) -> Snapshot:
@@ -215,7 +218,7 @@ def snapshot_of(state: AccountState, sight: Sight, standing: Standing | None = N
         positions=_position_views(standing, sight.quotes, profits),
         guards=guards,
         ruleset=spec.ruleset,
-        live=standing.live(sight.compared_ms),
+        live=standing.live(sight.compared_ms, sight.terminal),
     )
 
 

@@ -9,8 +9,9 @@ import { makeRecords } from "./records.js";
 import { shout, toast } from "./speech.js";
 import { sentence, stateWords } from "./states.js";
 import { onRecord, onRows, rows, take } from "./store.js";
-import { closesTable, discrepanciesTable, guardsTable, linkFacts, ordersTable,
+import { closesTable, discrepanciesTable, guardsTable, ordersTable,
   positionsTable } from "./tables.js";
+import { linkFacts } from "./terminal.js";
 import { money, NONE, percent } from "./words.js";
 
 /**

@@ -177,20 +177,3 @@ export function discrepanciesTable(snap) {
   return table("Discrepancies", ["Kind", "Of", "Expected", "Actual", "First seen", "Last seen",
     "Seen#", "State", "Policy"], lines, "None open: what is held is what should be.");
 }
-
-/** @param {any} row @param {number} now */
-export function linkFacts(row, now) {
-  const { live } = row.snap;
-  if (!live) return el("p", { class: "empty" }, "This account has no link to a terminal.");
-  const { link, reconciliation } = live;
-  const facts = [["Link", link.state], ["Since", clock(link.since_msc)],
-    ["Broker's equity", money(link.equity, row.snap.currency)],
-    ["Heard", link.heard_msc ? `${age(now - link.heard_msc)} ago` : NONE],
-    ["Autotrading", link.trade_allowed === null ? NONE : link.trade_allowed ? "on" : "off"],
-    ["Reconciliation", reconciliation.status],
-    ["Full reports", String(reconciliation.total_syncs)],
-    ["Last report", clock(reconciliation.last_sync_msc)],
-    ["Session", link.session ? el("span", { class: "id" }, link.session.slice(0, 16)) : NONE]];
-  return el("dl", { class: "facts" }, facts.map(([name, value]) =>
-    el("div", null, el("dt", null, name), el("dd", null, value))));
-}

@@ -16,6 +16,7 @@ from engine.domain.live_views import (
     ReconciliationView,
 )
 from engine.domain.snapshot import PositionView, Quality, Snapshot
+from engine.domain.terminal_views import TerminalView
 from facade.api_structs_accounts import account_view
 
 PRICES = {"EURUSD": 1.08415, "XAUUSD": 1274.716, "USDJPY": 151.204, "GBPUSD": 1.26730}
@@ -68,6 +69,10 @@ def live(closes: tuple[CloseView, ...] = (), discrepancies: tuple[DiscrepancyVie
                                price=1260.5, stop_loss=None, take_profit=None, magic=7, comment="")
                      for n in range(orders)),
         intents=(), estimated_since_msc=None,
+        terminal=TerminalView(
+            build=4755, company="Harbour Markets Ltd", gmt_offset_s=10_800, handshake_ms=41.3,
+            report_ms=186.0, heartbeat_msc=now - 800, clock_offset_ms=-1_840, reconnects=2,
+            lost_msc=now - 9_002_000, lost_cause="hung_up", gaps=1, gap_msc=now - 5_000_000),
     )  # fmt: skip
 
 

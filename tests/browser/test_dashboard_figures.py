@@ -197,3 +197,11 @@ def test_what_is_handed_over_has_no_name_and_no_id_at_any_depth(call: Module) ->
              "records": [{"position_id": 7, "by": "a.kim", "profit": 1.0}]}  # fmt: skip
     found = call("incident_files.js", "redacted", whole)
     assert found == {"verdict": {"record": {"equity": 5.0}}, "records": [{"profit": 1.0}]}
+
+
+def test_clocks_are_put_in_words(call: Module) -> None:
+    zones = [call("terminal.js", "zoneWords", one) for one in (10_800, -12_600, 0)]
+    assert zones == ["UTC+3", "UTC\u22123:30", "UTC+0"]
+    clocks = [call("terminal.js", "clockWords", one) for one in (None, -40, -1_840, 5_000)]
+    assert clocks == ["\u2014", "as the engine's", "1.8\u202fs behind the engine's",
+                      "5.0\u202fs ahead of the engine's"]  # fmt: skip

@@ -156,6 +156,22 @@ def test_a_full_report_is_asked_for_by_a_button(desk: Desk, api: FakeApi) -> Non
     assert api.calls[0][:2] == ("/api/v1/reconciliation/sync", {"account": "Demo-1/1007"})
 
 
+def test_the_link_says_what_is_known_of_the_terminal_and_dashes_what_is_not(
+    desk: Desk, api: FakeApi
+) -> None:
+    desk.page.click(desk.row(1007))
+    facts = desk.page.locator("[data-part=link]")
+    facts.locator("dd:has-text('4755')").wait_for()
+    text = facts.inner_text()
+    for said in ("41\u202fms", "1.8\u202fs behind the engine's", "UTC+3", "1 time, last"):
+        assert said in text
+    held = api.accounts["Demo-1/1007"]
+    assert held.live is not None
+    api.put(replace(held, live=replace(held.live, terminal=None)))
+    facts.locator("text=No terminal has linked since the engine started").wait_for()
+    assert "4755" not in facts.inner_text()
+
+
 def test_the_views_are_reached_and_left_by_keys(desk: Desk) -> None:
     page = desk.page
     page.keyboard.press("g")

@@ -15,6 +15,7 @@ from engine.domain.ids import AccountKey
 from engine.domain.positions import Side
 from engine.domain.severity import Severity, severity_of
 from engine.domain.snapshot import Quality
+from engine.domain.terminal_views import TerminalView
 from engine.domain.valuation import market_of
 from engine.rounds import pass_time
 from tests.adapters.broker.server_world import INSTRUMENTS
@@ -394,3 +395,25 @@ async def test_a_full_report_says_how_long_it_took() -> None:
 
         await house.until(lambda: took_ms() is not None)
         assert took_ms() == house.engine.sink.compared_ms[KEY] > 0.0
+
+
+async def test_an_account_says_what_is_known_of_its_terminal() -> None:
+    async with live_house([spec_of(LOGIN)]) as house:
+        house.open(LOGIN)
+        await house.valued(LOGIN, 1)
+
+        def seen() -> TerminalView:
+            live = house.engine.snapshot(KEY).live
+            assert live is not None
+            assert live.terminal is not None
+            return live.terminal
+
+        await house.until(lambda: seen().heartbeat_msc is not None)
+        first = seen()
+        assert first.build > 0
+        assert first.handshake_ms is not None
+        assert first.report_ms is not None
+        # Both sides have one clock here: little but the way is between them.
+        assert first.clock_offset_ms is not None
+        assert -30_000 < first.clock_offset_ms < 1_000
+        assert (first.reconnects, first.gaps, first.lost_msc) == (0, 0, None)

@@ -88,6 +88,13 @@ async def test_a_gap_or_a_digest_asks_the_terminal_for_a_report() -> None:
         assert counted.gaps == 1
 
 
+async def test_the_sink_is_told_how_long_the_answer_to_the_challenge_took() -> None:
+    async with house() as open_house, open_house.linked():
+        [(facts,)] = await open_house.sink.until("linked")
+        assert facts.handshake_ms is not None
+        assert 0.0 < facts.handshake_ms < 60_000.0
+
+
 async def test_silence_makes_an_account_stale_and_a_frame_ends_it() -> None:
     async with (
         house(silence_s=0.1, heartbeat_ms=50) as open_house,

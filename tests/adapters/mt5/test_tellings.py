@@ -73,6 +73,9 @@ def test_a_gap_asks_for_a_report_once_and_the_frame_after_it_still_counts() -> N
     side.send_deals([deal(3)], GMT)
     assert needed(told(host, side.send_deals([deal(4)], GMT))) == []
     assert host.side.tellings.tally.gaps == 2
+    beaten = told(host, side.send_heartbeat(beat(), GMT))[-1]
+    assert isinstance(beaten, Beaten)
+    assert beaten.sent.gaps == 2
 
 
 def test_a_report_not_answered_is_asked_for_again() -> None:
