@@ -30,6 +30,7 @@ from engine.equity_levels import Level, fold
 from engine.marking.extremes import FIRST, HIGHEST, LAST, LOWEST, Extremes
 from engine.marking.feed import Feed
 from engine.marking.ticks import Floats, Int64s, TickBatch
+from engine.trade_figures import TradeFigures, figures_of
 
 DAY_S = 86_400
 LEVELS = {1: 300, 10: 360, 60: 480, 900: 288, 3600: 336, DAY_S: 400}
@@ -80,6 +81,7 @@ class PeriodStatistics(msgspec.Struct, frozen=True, kw_only=True):
     or the buckets do not reach back to the start of the period; or the engine was away in it."""
     is_complete: bool
     """False: it has more records than are looked at; profit and the counts are of the latest."""
+    trades: TradeFigures
 
 
 class EquityHistory:
@@ -222,6 +224,7 @@ class EquityHistory:
             max_drawdown_msc=at_msc,
             is_exact=is_exact and reaches and self._was_watched(from_msc + 999, to_msc),
             is_complete=is_whole,
+            trades=figures_of(within),
         )
 
     def restore(self, kept: KeptEquity, until_msc: int) -> None:

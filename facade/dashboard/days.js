@@ -1,11 +1,11 @@
-// Days of an account as a calendar, and what its closed positions say, each figure with how it is
-// computed.
+// Days of an account as a calendar; the statistics stand below it.
 
 import { accountPath, ask, wordsOf } from "./api.js";
-import { dayRows, statisticsOf } from "./days_figures.js";
+import { dayRows } from "./days_figures.js";
 import { el, fill, glyph } from "./dom.js";
+import { makeStatistics } from "./statistics.js";
 import { table } from "./tables.js";
-import { counted, money, percent } from "./words.js";
+import { counted, money } from "./words.js";
 
 const DAY_MS = 86_400_000;
 const WEEK = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
@@ -32,15 +32,19 @@ export function makeDays(row, latest, records) {
   };
   const next = el("button", { class: "plain", "aria-label": "Next month",
     onclick: () => turn(1) }, "→");
-  const figures = el("details", { class: "twin figures" },
-    el("summary", null, "Statistics of closed positions"));
+  const span = () => ({ from: Date.UTC(year, month, 1), to: Date.UTC(year, month + 1, 1),
+    name: monthName() });
+  const monthName = () => new Date(Date.UTC(year, month, 1)).toLocaleString("en-GB", {
+    month: "long", year: "numeric", timeZone: "UTC" });
+  const figures = makeStatistics(row, latest, span);
   const box = el("section", { class: "block days" }, el("div", { class: "bar-days" }, name,
     el("span", null, el("button", { class: "plain", "aria-label": "Month before",
-      onclick: () => turn(-1) }, "←"), next)), stage, note, figures);
+      onclick: () => turn(-1) }, "←"), next)), stage, note, figures.box);
   const narrow = matchMedia("(max-width: 700px)");
 
   async function load() {
-    const from = Date.UTC(year, month, 1), to = Date.UTC(year, month + 1, 1);
+    const { from, to } = span();
+    figures.load();
     next.disabled = to > Date.now();
     records.back(from);
     try {
@@ -58,8 +62,7 @@ export function makeDays(row, latest, records) {
   function draw() {
     const from = Date.UTC(year, month, 1);
     const days = dayRows(buckets, records.newestFirst(), from, Date.UTC(year, month + 1, 1));
-    name.textContent = `Days of ${new Date(from).toLocaleString("en-GB", { month: "long",
-      year: "numeric", timeZone: "UTC" })}`;
+    name.textContent = `Days of ${monthName()}`;
     const isSome = days.some(day => day.result !== null || day.breaches);
     if (failed) fill(stage, el("p", { class: "empty" }, `The days cannot be read: ${failed}`));
     else if (!isSome) fill(stage, el("p", { class: "empty" }, "No day of this month was valued."));
@@ -71,7 +74,6 @@ export function makeDays(row, latest, records) {
       + `below its start ${money(worst, currency, true)}. Days are UTC; a result is equity against `
       + "the day before, less money moved; the second figure is the lowest of the day against its "
       + "start." : "";
-    drawFigures();
   }
 
   function asMonth(days) {
@@ -113,27 +115,6 @@ export function makeDays(row, latest, records) {
         el("span", null, marks(day, true))]), "None.");
   }
 
-  function drawFigures() {
-    for (const node of [...figures.children].slice(1)) node.remove();
-    if (!figures.open) return;
-    const found = statisticsOf(records.newestFirst(), latest().snap);
-    if (!found) {
-      figures.append(el("p", { class: "empty" }, "No position was closed yet."));
-      return;
-    }
-    const shown = value => (typeof value.money === "number" ? money(value.money, currency,
-      value.plus) : typeof value.percent === "number" ? percent(value.percent) : value.text);
-    figures.append(table("Closed positions", ["Figure", "Value#", "How it is computed"],
-      found.map(([what, value, how]) => [what, shown(value), el("span", { class: "dim how" },
-        how)]), "", false));
-    if (!records.isWhole()) figures.append(el("p", { class: "foot" }, "Older records than the "
-      + `${records.newestFirst().length} looked through are not in these figures.`));
-  }
-
-  figures.addEventListener("toggle", () => {
-    if (figures.open) records.back(0).then(drawFigures);
-    drawFigures();
-  });
   narrow.addEventListener("change", draw);
   load();
   const reloading = setInterval(load, EACH_MS);

@@ -27,6 +27,7 @@ from tests.browser.fake_history import (
     discrepancies_of,
     incidents_of,
     records_of,
+    statistics_of,
 )
 
 TOKEN = "ey.token.of.kim"
@@ -96,6 +97,7 @@ class FakeApi:
             ("GET", ONE, self._account),
             ("GET", f"{ONE}/events", self._events),
             ("GET", f"{ONE}/equity", self._equity),
+            ("GET", f"{ONE}/statistics", self._statistics),
             ("POST", f"{ONE}/{{what}}", self._command),
             ("PUT", f"{ONE}/{{what}}", self._command),
             ("POST", f"{API}/reconciliation/{{what}}", self._command),
@@ -163,6 +165,13 @@ class FakeApi:
         asked = request.query_params
         span = int(asked.get("from_msc", 0)), int(asked.get("to_msc", 2**52))
         return _json(buckets_of(self._found(request), asked["bucket"], *span))
+
+    async def _statistics(self, request: Request) -> Response:
+        found = self._found(request)
+        assert found is not None, "the page asks for accounts it shows"
+        asked = request.query_params
+        span = int(asked.get("from_msc", 0)), int(asked.get("to_msc", 2**52))
+        return _json({"currency": found.currency, "period": statistics_of(found, *span)})
 
     async def _command(self, request: Request) -> Response:
         if not self._knows(request) or request.headers.get("x-csrf-token") != CSRF:

@@ -5,7 +5,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
+from engine.domain.records import AnyRecord, PositionClosed
 from engine.domain.snapshot import Snapshot
+from engine.equity_history import PeriodStatistics
+from engine.trade_figures import figures_of
 from tests.browser.desk_world import now_msc
 
 SECONDS = {"1s": 1, "10s": 10, "1m": 60, "15m": 900, "1h": 3600, "1d": 86_400}
@@ -100,6 +105,22 @@ def records_of(one: Snapshot) -> list[dict[str, Any]]:
              "measured": "equity", "comparator": "below", "action": "close_and_halt"}
         )  # fmt: skip
     return [{"seq": seq, **record, **at} for seq, record in enumerate(made, 1)]
+
+
+def statistics_of(one: Snapshot, from_msc: int, to_msc: int) -> PeriodStatistics:
+    """A period, its closes counted as the engine counts them; the fall is made up."""
+    past = [msgspec.convert(told, AnyRecord) for told in records_of(one)]
+    within = [each for each in past if from_msc <= each.time_msc < to_msc]
+    closed = [each for each in within if isinstance(each, PositionClosed)]
+    is_all = not from_msc
+    return PeriodStatistics(
+        from_msc=from_msc, to_msc=min(to_msc, now_msc()),
+        profit=sum(each.profit for each in closed), moved=0.0, closed_positions=len(closed),
+        trade_days=len({each.time_msc // 86_400_000 for each in closed}),
+        max_drawdown=3_212.5 if is_all else 812.4, max_drawdown_percent=3.1 if is_all else 0.8,
+        max_drawdown_msc=now_msc() // 1000 * 1000 - 7_200_000, is_exact=not is_all,
+        is_complete=True, trades=figures_of(within),
+    )  # fmt: skip
 
 
 AT_MSC = now_msc() // 1000 * 1000 - 59_310

@@ -108,26 +108,6 @@ def test_a_day_is_judged_against_the_day_before_and_without_money_moved(call: Mo
     assert [(day["breaches"], day["closed"]) for day in days] == [(1, 1), (0, 0), (0, 0)]
 
 
-def test_statistics_are_of_closed_positions_and_need_one(call: Module) -> None:
-    snap = {"max_drawdown": 120.0, "max_drawdown_time_msc": None}
-    assert call("days_figures.js", "statisticsOf", [], snap) is None
-    records = [
-        record("position_opened", 60, position_id=1),
-        record("position_closed", 30, position_id=1, profit=300.0, volume_lots=1.0,
-               reason="manual"),
-        record("position_closed", 20, position_id=2, profit=-100.0, volume_lots=0.5,
-               reason="guard:daily"),
-    ]  # fmt: skip
-    lines = call("days_figures.js", "statisticsOf", records, snap)
-    found = {name: value for name, value, _ in lines}
-    assert found["Profit factor"] == {"text": "3.00"}
-    assert found["Won"] == {"percent": 50}
-    assert found["Worst"]["money"] == -100.0
-    assert found["Average hold"] == {"text": "30\u202fs"}
-    assert found["By a guard"] == {"text": "1"}
-    assert all(how for _, _, how in lines)
-
-
 def closed(position: int, side: str, price: float, **more: Any) -> dict[str, Any]:
     return record(
         "position_closed", 0, seq=9, position_id=position, symbol="XAUUSD", side=side,

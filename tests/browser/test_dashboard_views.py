@@ -99,9 +99,23 @@ def test_the_days_of_a_month_are_a_calendar_and_a_list_on_a_phone(desk: Desk) ->
 def test_statistics_stand_behind_a_fold_each_with_how_it_is_computed(desk: Desk) -> None:
     desk.page.click(desk.row(1007))
     desk.page.click("text=Statistics of closed positions")
-    line = ".figures tr:has-text('Profit factor')"
-    desk.page.wait_for_selector(f"{line} >> td >> text=0.97")
-    desk.page.wait_for_selector(f"{line} >> td >> text=gains divided by losses")
+    line = desk.page.locator(".figures tr:has-text('Profit factor')")
+    line.locator("text=gains divided by losses").wait_for()
+    assert line.locator("td").nth(0).inner_text() == "0.97"
+    fall = desk.page.locator(".figures tr:has-text('Largest drawdown')")
+    assert fall.locator("td").all_inner_texts()[:2] == ["at most \u22123\u202f212.50",
+                                                         "\u2212812.40"]  # fmt: skip
+    assert desk.page.locator(".figures th >> text=All").count() == 1
+    desk.page.click("[aria-label='Month before']")  # which may end today
+    desk.page.click("[aria-label='Month before']")
+    desk.page.wait_for_selector(".figures tr:has-text('Days traded') >> td >> text=0")
+
+
+def test_statistics_that_cannot_be_read_say_so(desk: Desk) -> None:
+    desk.page.route("**/statistics*", lambda route: route.abort())
+    desk.page.click(desk.row(1007))
+    desk.page.click("text=Statistics of closed positions")
+    desk.page.wait_for_selector("text=They cannot be read: The server cannot be reached")
 
 
 def test_one_position_is_closed_and_the_others_stay(desk: Desk, api: FakeApi) -> None:

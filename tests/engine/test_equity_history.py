@@ -203,6 +203,7 @@ def test_statistics_of_a_period() -> None:
     durable = [closed(-5, 99.0), closed(5, 10.5), closed(6, -3.0), closed(day, 1.0)]
     found = house.history.statistics(KEYS[0], durable, START_MSC, START_MSC + 2 * day)
     assert (found.profit, found.closed_positions, found.trade_days) == (8.5, 3, 2)
+    assert (found.trades.wins, found.trades.losses) == (2, 1)
     assert (found.max_drawdown, found.max_drawdown_percent) == (30.0, 25.0)
     assert found.max_drawdown_msc == START_MSC + 2000
     assert found.is_exact

@@ -206,6 +206,7 @@ async def test_a_period_is_answered_in_figures(house: ApiHouse) -> None:
     assert {"server", "login", "currency", "period", "quality", "age_ms"} == found.keys()
     period = found["period"]
     assert period["trade_days"] == 0 if period["closed_positions"] == 0 else 1
+    assert (period["trades"]["wins"], period["trades"]["profit_factor"]) == (0, None)
     assert period["from_at"] == "1970-01-01T00:00:00.000Z"
     assert period["to_msc"] == house.desk.time_msc + 1, "never beyond now"
     assert (period["max_drawdown"], period["is_exact"]) == (None, False)
