@@ -12,8 +12,10 @@ from msgspec.structs import replace
 
 from engine.actor import Actor
 from engine.clock import Clock
+from engine.domain.commands import Respec
 from engine.domain.guard_views import Sight
 from engine.domain.ids import AccountKey
+from engine.domain.outlook import Outlook, outlook_of
 from engine.domain.quotes import Quote
 from engine.domain.snapshot import Snapshot, Standing, snapshot_of
 from engine.domain.terminal_views import TerminalView
@@ -130,6 +132,11 @@ class Board:
         if kept.packed is None:
             kept.packed = self._packer.encode(snapshot)
         return kept.packed
+
+    def outlook(self, key: AccountKey, command: Respec) -> Outlook:
+        """See `Desk.outlook`."""
+        actor = self._actors[key]
+        return outlook_of(actor.state, command, self._sight(actor, self._clock.monotonic_ns()))
 
     def _build(self, actor: Actor, sight: Sight, standing: Standing) -> Snapshot:
         self.built += 1

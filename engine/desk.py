@@ -10,8 +10,9 @@ from typing import Any, Protocol
 import msgspec
 
 from engine.board import Encoded
-from engine.domain.commands import Command, Refused
+from engine.domain.commands import Command, Refused, Respec
 from engine.domain.ids import AccountKey
+from engine.domain.outlook import Outlook
 from engine.domain.records import Record
 from engine.domain.snapshot import Snapshot
 from engine.equity_history import Bucket, PeriodStatistics
@@ -106,6 +107,13 @@ class Desk(Protocol):
 
     async def command(self, key: AccountKey, command: Command) -> Taken | Refused:
         """What came of it, once that is durable.
+
+        Raises:
+            KeyError: there is no such account.
+        """
+
+    async def outlook(self, key: AccountKey, command: Respec) -> Outlook:
+        """What other rules would make of the account; nothing is changed.
 
         Raises:
             KeyError: there is no such account.

@@ -21,7 +21,7 @@ from engine.desk import Health, Taken
 from engine.domain.account import AccountSpec
 from engine.domain.beliefs import Terms
 from engine.domain.close_terms import Terms as CloseTerms
-from engine.domain.commands import Adopt, ClosePosition, Command, Flatten, Halt, Refused
+from engine.domain.commands import Adopt, ClosePosition, Command, Flatten, Halt, Refused, Respec
 from engine.domain.effects import KeepClose
 from engine.domain.ids import AccountKey
 from engine.domain.instruments import Instrument
@@ -31,6 +31,7 @@ from engine.domain.link_events import (
     Recovered,
 )
 from engine.domain.market_guards import AnyMarketGuard
+from engine.domain.outlook import Outlook
 from engine.domain.records import Record
 from engine.domain.snapshot import Snapshot
 from engine.equity_history import Bucket, EquityHistory, PeriodStatistics
@@ -413,6 +414,11 @@ class LiveEngine:
             return done
         names = tuple(e.intent_id for e in done.effects if isinstance(e, KeepClose))
         return Taken(done.state.seq, names)
+
+    async def outlook(self, key: AccountKey, command: Respec) -> Outlook:
+        """See `Desk.outlook`."""
+        await trio.lowlevel.checkpoint()
+        return self._by_key[key].board.outlook(key, command)
 
     async def equity(
         self, key: AccountKey, bucket_s: int, from_msc: int, to_msc: int

@@ -81,6 +81,8 @@ ROUTES: dict[tuple[str, str], Policy] = {
     ("POST", f"{_ONE}/flatten"): _KILL,
     ("POST", f"{_ONE}/halt"): _KILL,
     ("POST", f"{_ONE}/release"): _LOOSENS,
+    ("GET", f"{API}/rulesets"): _OWN,
+    ("GET", f"{_ONE}/ruleset"): Policy(ADMINS),
     ("PUT", f"{_ONE}/ruleset"): Policy(ADMINS, step_up=True, second_person="sometimes"),
     ("POST", f"{API}/halt"): _KILL,
     ("POST", f"{API}/flatten"): _KILL,

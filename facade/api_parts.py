@@ -55,6 +55,7 @@ def parts_of(
         now_msc=now_msc,
         stopping=stopping,
         specs=lambda key, ruleset: _spec_of(settings, key, ruleset),
+        rulesets=lambda: tuple(settings.book.rulesets),
         options=Options(
             docs=http.docs,
             cookies=http.cookies,

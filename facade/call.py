@@ -80,6 +80,8 @@ class Parts:
     stopping: anyio.Event
     """Set when the program ends: streams say so and close."""
     specs: Specs = _no_book
+    rulesets: Callable[[], Sequence[str]] = tuple
+    """Names of the book's rule sets, in its order."""
     on_kill: Callable[[str, str, int, str], Awaitable[None]] = _nobody_told
     """(by, action, accounts, reason) of a kill switch; it is carried out meanwhile."""
     options: Options = field(default_factory=Options)

@@ -116,7 +116,7 @@ async def ruleset(call: Call) -> Response:
     command = respec_of(call, key, said, call.who.name)
 
     async def effect() -> Answer:
-        if not _tightens(call, key, command):
+        if not tightens(call, key, command):
             payload = encode({"ruleset": said.ruleset, "reason": said.reason})
             return await _propose(call, "ruleset", key, payload.decode(), said.reason)
         await _note(call, key, f"ruleset {said.ruleset}", "asked", said.reason)
@@ -292,7 +292,7 @@ async def _all(call: Call, action: str, command: Command, reason: str) -> Respon
     return await once(call, effect)
 
 
-def _tightens(call: Call, key: AccountKey, command: Respec) -> bool:
+def tightens(call: Call, key: AccountKey, command: Respec) -> bool:
     """Against the rules in force, as the book has them by name; where it has none: no."""
     try:
         old = call.parts.specs(key, call.desk.snapshot(key).ruleset)

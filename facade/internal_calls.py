@@ -12,7 +12,7 @@ import trio
 
 from engine.client.wire import ANSWER_BYTES, GET_MANY, list_of, pack, pack_raw
 from engine.desk import Desk
-from engine.domain.commands import Command, Flatten, Halt, Refused
+from engine.domain.commands import Command, Flatten, Halt, Refused, Respec
 from engine.domain.ids import AccountKey
 from engine.equity_history import LEVELS
 from facade.internal_packed import Packed
@@ -90,6 +90,13 @@ class OfPeriod(msgspec.Struct):
     to_msc: int
 
 
+class OfOutlook(msgspec.Struct):
+    """Other rules for one account, to be looked at."""
+
+    key: AccountKey
+    command: Respec
+
+
 class OfVerdict(msgspec.Struct):
     """One verdict."""
 
@@ -152,6 +159,7 @@ class SlowCalls:
             "verdict": (OfVerdict, self._verdict),
             "equity": (OfEquity, self._equity),
             "statistics": (OfPeriod, self._statistics),
+            "outlook": (OfOutlook, self._outlook),
         }
 
     async def _snapshots(self, number: int, told: OfKeys) -> bytes:
@@ -231,6 +239,9 @@ class SlowCalls:
     async def _statistics(self, number: int, told: OfPeriod) -> bytes:
         asked = (told.key, told.from_msc, told.to_msc)
         return pack(number, "ok", await self._desk.statistics(*asked))
+
+    async def _outlook(self, number: int, told: OfOutlook) -> bytes:
+        return pack(number, "ok", await self._desk.outlook(told.key, told.command))
 
     async def _verdict(self, number: int, told: OfVerdict) -> bytes:
         return pack(number, "ok", await self._desk.verdict(told.verdict_id))

@@ -11,6 +11,7 @@ from facade import (
     queries,
     queries_accounts,
     queries_incidents,
+    queries_rulesets,
     queries_verdict,
 )
 from facade.access_policy import API
@@ -106,6 +107,19 @@ OPERATIONS: tuple[Operation, ...] = (
         "Open and past discrepancies of one account",
         structs.DiscrepanciesPage,
         query=calls.OneLogQuery,
+    ),
+    _read(
+        f"{API}/rulesets",
+        queries_rulesets.rulesets,
+        "Rule sets of the book, in words",
+        queries_rulesets.RulesetsPage,
+    ),
+    _read(
+        f"{_ONE}/ruleset",
+        queries_rulesets.outlook,
+        "What another rule set would make of an account",
+        queries_rulesets.RulesetOutlook,
+        query=queries_rulesets.OutlookQuery,
     ),
     _read(f"{API}/verdicts/{{id}}", queries_verdict.verdict, "What decided", structs.VerdictAnswer),
     _read(

@@ -1,7 +1,6 @@
 """One verdict: what decided, on what, by which rule, and what came of it when."""
 
 from collections.abc import Mapping
-from hashlib import sha256
 from typing import Any
 
 from msgspec.structs import replace
@@ -20,8 +19,9 @@ from engine.domain.records import (
 from facade.api_structs import TimelineItem, VerdictAnswer
 from facade.api_structs_calls import NoQuery
 from facade.call import Call, answer
-from facade.codec import encode, time_text
+from facade.codec import time_text
 from facade.problems import not_found
+from facade.queries_rulesets import hash_of
 
 FOLLOWING = 500
 """Records after the verdict that are looked at for what came of it."""
@@ -65,7 +65,7 @@ async def verdict(call: Call) -> Response:
             currency=found.get("currency"),
             positions=found.get("positions", ()),
             ruleset=found.get("ruleset"),
-            ruleset_hash=None if rules is None else sha256(encode(rules)).hexdigest(),
+            ruleset_hash=None if rules is None else hash_of(rules),
             rules=() if rules is None else rules,
             digest=found.get("digest"),
             agrees=found.get("agrees"),

@@ -22,8 +22,9 @@ from engine.client.wire import (
     pack,
 )
 from engine.desk import Health, Taken
-from engine.domain.commands import Command, Flatten, Halt, Refused
+from engine.domain.commands import Command, Flatten, Halt, Refused, Respec
 from engine.domain.ids import AccountKey
+from engine.domain.outlook import Outlook
 from engine.domain.records import AnyRecord
 from engine.domain.snapshot import Snapshot
 from engine.equity_history import Bucket, PeriodStatistics
@@ -157,6 +158,15 @@ class AsyncClient:
         found: PeriodStatistics = await self._value(
             "statistics", PeriodStatistics, key=key, from_msc=from_msc, to_msc=to_msc
         )
+        return found
+
+    async def outlook(self, key: AccountKey, command: Respec) -> Outlook:
+        """What other rules would make of the account; see `Desk.outlook`.
+
+        Raises:
+            KeyError: there is no such account.
+        """
+        found: Outlook = await self._value("outlook", Outlook, key=key, command=command)
         return found
 
     async def subscribe_events(

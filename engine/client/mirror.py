@@ -22,8 +22,9 @@ from engine.client.async_client import AsyncClient, open_client
 from engine.client.mirror_views import LOST_AFTER_S, Held, aged, away_health, blank_health
 from engine.client.wire import Answer, Shown
 from engine.desk import Health, Taken
-from engine.domain.commands import Command, Refused
+from engine.domain.commands import Command, Refused, Respec
 from engine.domain.ids import AccountKey
+from engine.domain.outlook import Outlook
 from engine.domain.records import AnyRecord, Record
 from engine.domain.snapshot import Snapshot
 from engine.equity_history import Bucket, PeriodStatistics
@@ -245,6 +246,10 @@ class Mirror:
     ) -> Sequence[Bucket]:
         """See `Desk.equity`; asks the engine."""
         return await self._asked().equity(key, bucket_s, from_msc, to_msc)
+
+    async def outlook(self, key: AccountKey, command: Respec) -> Outlook:
+        """See `Desk.outlook`; asks the engine."""
+        return await self._asked().outlook(key, command)
 
     async def command(self, key: AccountKey, command: Command) -> Taken | Refused:
         """See `Desk.command`; asks the engine.

@@ -73,13 +73,14 @@ export function makeStatistics(row, latest, month) {
 
   function shown(all, some, name) {
     const { snap } = latest();
-    const said = linesOf(snap).map(([what, value, how]) => [what, value(all), value(some),
-      el("span", { class: "dim how" }, how)]);
-    const deepest = ["Below the high-water mark", money(snap.max_drawdown ? -snap.max_drawdown
-      : null, snap.currency, true), NONE, el("span", { class: "dim how" }, "the deepest of every "
-      + `tick since the account was opened here${snap.max_drawdown_time_msc ? `: ${clock(
-        snap.max_drawdown_time_msc, { ms: false })}` : ""}`)];
-    return [table("In figures", ["Figure", "All#", `${name}#`, "How it is computed"],
+    const titled = (what, how) => [what, el("span", { class: "dim how" }, how)];
+    const said = linesOf(snap).map(([what, value, how]) => [titled(what, how), value(all),
+      value(some)]);
+    const deepest = [titled("Below the high-water mark", "the deepest of every tick since the "
+      + `account was opened here${snap.max_drawdown_time_msc ? `: ${clock(
+        snap.max_drawdown_time_msc, { ms: false })}` : ""}`), money(snap.max_drawdown
+      ? -snap.max_drawdown : null, snap.currency, true), NONE];
+    return [table("In figures", ["Figure, and how it is computed", "All#", `${name}#`],
       [...said, deepest], "", false), all.is_complete ? null : el("p", { class: "foot" },
       "There are more records than are looked through: the figures of closes are of the latest.")]
       .filter(part => part !== null);

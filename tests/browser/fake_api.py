@@ -26,7 +26,9 @@ from tests.browser.fake_history import (
     buckets_of,
     discrepancies_of,
     incidents_of,
+    outlook_of,
     records_of,
+    rulesets_of,
     statistics_of,
 )
 
@@ -98,6 +100,8 @@ class FakeApi:
             ("GET", f"{ONE}/events", self._events),
             ("GET", f"{ONE}/equity", self._equity),
             ("GET", f"{ONE}/statistics", self._statistics),
+            ("GET", f"{API}/rulesets", self._rulesets),
+            ("GET", f"{ONE}/ruleset", self._outlook),
             ("POST", f"{ONE}/{{what}}", self._command),
             ("PUT", f"{ONE}/{{what}}", self._command),
             ("POST", f"{API}/reconciliation/{{what}}", self._command),
@@ -172,6 +176,14 @@ class FakeApi:
         asked = request.query_params
         span = int(asked.get("from_msc", 0)), int(asked.get("to_msc", 2**52))
         return _json({"currency": found.currency, "period": statistics_of(found, *span)})
+
+    async def _rulesets(self, request: Request) -> Response:
+        return _json({"rulesets": rulesets_of(self.accounts.values())})
+
+    async def _outlook(self, request: Request) -> Response:
+        found = self._found(request)
+        assert found is not None, "the page asks for accounts it shows"
+        return _json(outlook_of(found, request.query_params["ruleset"]))
 
     async def _command(self, request: Request) -> Response:
         if not self._knows(request) or request.headers.get("x-csrf-token") != CSRF:

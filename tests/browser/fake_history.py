@@ -208,3 +208,39 @@ def discrepancies_of(accounts: Iterable[Snapshot]) -> list[dict[str, Any]]:
         for row in one.live.discrepancies
         for age, state in ((90_000, "confirmed"), (95_000, "suspected"), (4_000_000, "resolved"))
     ]  # fmt: skip
+
+
+LOST = {"house": 5_000.0, "tight": 1_000.0, "loose": 8_000.0}
+"""What `daily_loss` lets an account lose, by rule set."""
+
+
+def rulesets_of(accounts: Iterable[Snapshot]) -> list[dict[str, Any]]:
+    """As `/rulesets` tells an admin."""
+    used = [one.ruleset for one in accounts]
+    return [
+        {"name": name, "accounts": used.count(name), "currency": "USD", "ruleset_hash": "ab" * 32,
+         "minimum_hold_s": 0.0, "guards": []}
+        for name in LOST
+    ]  # fmt: skip
+
+
+def outlook_of(one: Snapshot, ruleset: str) -> dict[str, Any]:
+    """As the engine would see it: `daily_loss` alone, of another amount."""
+    now = one.guards[0]
+    floor = 100_000.0 - LOST[ruleset]
+    room = None if one.equity is None else one.equity - floor
+    overall = {"reference": 100_000.0, "floor": 90_000.0, "room": one.guards[1].distance,
+               "used_percent": None, "action": now.action}  # fmt: skip
+    guards = [
+        {"name": now.name, "words": f"Breaches when equity is below {floor} USD.",
+         "before": {"reference": 100_000.0, "floor": now.floor, "room": now.distance,
+                    "used_percent": now.used_percent, "action": now.action},
+         "after": {"reference": 100_000.0, "floor": floor, "room": room, "used_percent": None,
+                   "action": now.action},
+         "breaches": room is not None and room < 0},
+        {"name": "overall", "words": None, "before": overall,
+         "after": None if ruleset == "loose" else overall, "breaches": False},
+    ]  # fmt: skip
+    return {"currency": one.currency, "ruleset": ruleset, "in_force": one.ruleset,
+            "is_tighter": LOST[ruleset] < LOST[one.ruleset], "equity": one.equity,
+            "guards": guards}  # fmt: skip

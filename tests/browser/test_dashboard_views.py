@@ -105,7 +105,7 @@ def test_statistics_stand_behind_a_fold_each_with_how_it_is_computed(desk: Desk)
     fall = desk.page.locator(".figures tr:has-text('Largest drawdown')")
     assert fall.locator("td").all_inner_texts()[:2] == ["at most \u22123\u202f212.50",
                                                          "\u2212812.40"]  # fmt: skip
-    assert desk.page.locator(".figures th >> text=All").count() == 1
+    assert desk.page.locator('.figures thead th >> text="All"').count() == 1
     desk.page.click("[aria-label='Month before']")  # which may end today
     desk.page.click("[aria-label='Month before']")
     desk.page.wait_for_selector(".figures tr:has-text('Days traded') >> td >> text=0")
@@ -148,11 +148,11 @@ def test_other_rules_are_an_admins_to_ask_for(browser: Browser, desk: Desk) -> N
     admin = Desk(browser, api, "/a/Demo-1/1001")
     admin.page.click("[data-act=rules]")
     dialog = admin.page.locator("dialog")
-    assert dialog.locator("datalist option").evaluate_all("all => all.map(o => o.value)") == [
-        "tight"
-    ]
-    assert "waits for a second person" in dialog.inner_text().replace("\n", " ")
-    dialog.locator("input[name=ruleset]").fill("tight")
+    names = dialog.locator("select[name=ruleset] option")
+    dialog.locator("option[value=tight]").wait_for(state="attached")
+    assert names.evaluate_all("all => all.map(o => o.value)") == ["", "tight", "loose"]
+    dialog.locator("select[name=ruleset]").select_option("tight")
+    dialog.locator("text=It is surely no looser: in force at once").wait_for()
     dialog.locator("input[name=reason]").fill("new contract")
     dialog.locator("button[type=submit]").click()
     dialog.locator("text=Taken; the decision is durable").wait_for()
@@ -160,6 +160,34 @@ def test_other_rules_are_an_admins_to_ask_for(browser: Browser, desk: Desk) -> N
         "/api/v1/accounts/Demo-1/1001/ruleset", {"ruleset": "tight", "reason": "new contract"}
     )  # fmt: skip
     admin.close()
+    api.stop()
+
+
+def test_other_rules_are_shown_in_money_before_they_are_asked_for(browser: Browser) -> None:
+    held = position(601, "XAUUSD", 2.2, -4_110.0)
+    api = FakeApi([account(1001, 98_500.0, positions=(held,))], role="admin")
+    api.start()
+    desk = Desk(browser, api, "/a/Demo-1/1001")
+    desk.page.click("[data-act=rules]")
+    dialog = desk.page.locator("dialog")
+    dialog.locator("option[value=loose]").wait_for(state="attached")
+    dialog.locator("select[name=ruleset]").select_option("loose")
+    dialog.locator("text=It may be looser: it waits for a second person").wait_for()
+    lines = dialog.locator("tbody tr")
+    assert lines.nth(0).locator("td").all_inner_texts() == [
+        "95\u202f000.00", "92\u202f000.00", "6\u202f500.00"
+    ]  # fmt: skip
+    assert dialog.locator("text=overall is gone.").count() == 1
+    assert dialog.locator("text=would breach at once").count() == 0
+    dialog.locator("select[name=ruleset]").select_option("tight")
+    dialog.locator(
+        "text=daily_loss would breach at once, and 1 position would be closed"
+    ).wait_for()
+    desk.page.route("**/ruleset?*", lambda route: route.abort())
+    dialog.locator("select[name=ruleset]").select_option("loose")
+    dialog.locator("text=What it would do is not known").wait_for()
+    assert dialog.locator("tbody tr").count() == 0, "the floors of another are not left standing"
+    desk.close()
     api.stop()
 
 
@@ -295,7 +323,9 @@ def test_axe_finds_nothing_in_the_further_views(browser: Browser, scheme: Any, w
     page.click("text=Statistics of closed positions")
     look("account", ".legend li", ".figures table", "text=Most used")
     page.click("[data-act=rules]")
-    look("rules", "dialog")
+    page.wait_for_selector("dialog option[value=tight]", state="attached")
+    page.select_option("select[name=ruleset]", "tight")
+    look("rules", "dialog tbody tr")
     page.keyboard.press("Escape")
     page.click("nav >> text=Accounts")
     page.click(desk.row(1011))

@@ -10,11 +10,12 @@ from engine.alerts import Alert
 from engine.board import Encoded
 from engine.desk import FeedHealth, Health, Taken
 from engine.domain import records
-from engine.domain.commands import Command, Refused
+from engine.domain.commands import Command, Refused, Respec
 from engine.domain.guard_views import Sight
 from engine.domain.ids import AccountKey
 from engine.domain.live_views import CloseView, LinkView, LiveView, ReconciliationView
 from engine.domain.marks import opening_marks
+from engine.domain.outlook import Outlook
 from engine.domain.records import Record
 from engine.domain.snapshot import Snapshot, snapshot_of
 from engine.equity_history import Bucket, PeriodStatistics
@@ -149,6 +150,9 @@ class AlertDesk:
     async def command(self, key: AccountKey, command: Command) -> Taken | Refused:
         self.asked.append(command)
         return self.answer
+
+    async def outlook(self, key: AccountKey, command: Respec) -> Outlook:
+        raise AssertionError("no alert looks at other rules")
 
     async def equity(
         self, key: AccountKey, bucket_s: int, from_msc: int, to_msc: int

@@ -56,6 +56,7 @@ class ApiHouse:
             now_msc=self.now_msc,
             stopping=anyio.Event(),
             specs=self._spec,
+            rulesets=lambda: tuple(RULESETS),
             on_kill=self._kill,
             options=options,
         )

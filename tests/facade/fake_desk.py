@@ -11,11 +11,12 @@ from msgspec.structs import replace
 from engine.board import Encoded
 from engine.desk import FeedHealth, Health, Taken
 from engine.domain.account import AccountState
-from engine.domain.commands import Command, Halt, Refused
+from engine.domain.commands import Command, Halt, Refused, Respec
 from engine.domain.effects import SendClose
 from engine.domain.guard_views import Sight
 from engine.domain.guards import Action, EquityLimit, Latch, Money, Reference
 from engine.domain.ids import AccountKey
+from engine.domain.outlook import Outlook, outlook_of
 from engine.domain.records import Record
 from engine.domain.snapshot import Snapshot, snapshot_of
 from engine.domain.step import obey
@@ -114,18 +115,22 @@ class FakeDesk:
 
     def snapshot(self, key: AccountKey) -> Snapshot:
         self.built += 1
+        return snapshot_of(self.lives[key].state, self._sight(key))
+
+    def _sight(self, key: AccountKey) -> Sight:
         life = self.lives[key]
-        return snapshot_of(
-            life.state,
-            Sight(
-                time_msc=self.time_msc,
-                quotes=life.quotes,
-                ages_ms=dict.fromkeys(life.quotes, self.age_ms),
-                stale_after_ms=STALE_AFTER_MS,
-                feed_version=self.ticks,
-                marks=life.state.marks,
-            ),
+        return Sight(
+            time_msc=self.time_msc,
+            quotes=life.quotes,
+            ages_ms=dict.fromkeys(life.quotes, self.age_ms),
+            stale_after_ms=STALE_AFTER_MS,
+            feed_version=self.ticks,
+            marks=life.state.marks,
         )
+
+    async def outlook(self, key: AccountKey, command: Respec) -> Outlook:
+        await self._held()
+        return outlook_of(self.lives[key].state, command, self._sight(key))
 
     def encoded(self, key: AccountKey) -> Encoded:
         snapshot = self.snapshot(key)

@@ -15,6 +15,7 @@ import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from engine.client.async_client import open_client
 from engine.client.wire import (
@@ -34,6 +35,7 @@ from engine.errors import AdapterError, UserError
 from facade.internal_connection import OUTSTANDING
 from facade.internal_rules import NotAllowedError, Peer, Rules, name_of
 from facade.internal_socket import CONNECTIONS
+from tests.domain.accounts import unopened
 from tests.facade.fake_desk import FakeDesk, key_of
 from tests.facade.internal_house import LONG_S, RULES, TOKEN, house, raw, second_person
 
@@ -57,6 +59,12 @@ async def test_every_call_is_answered_as_the_desk_would() -> None:
         assert await client.verdict("vrd_1") == {"guard": "floor"}
         assert await client.verdict("vrd_2") is None
         assert await client.equity(ONE, 60, 0, 1) == []
+        respec = Respec(
+            0, "api:ann", structs.replace(home.desk.lives[ONE].state.spec, guards=()), "less"
+        )
+        looked = await client.outlook(ONE, respec)
+        assert looked == await home.desk.outlook(ONE, respec)
+        assert (len(looked.before), looked.after, home.desk.given) == (1, (), [])
         assert await client.statistics(ONE, 0, 2**52) == await home.desk.statistics(ONE, 0, 2**52)
         with pytest.raises(AdapterError, match="buckets are of"):
             await client.equity(ONE, 61, 0, 1)
@@ -68,6 +76,7 @@ async def test_an_account_nobody_has_is_a_key_error_in_every_call() -> None:
             client.snapshot(NOBODY),
             client.records(NOBODY, 0),
             client.statistics(NOBODY, 0, 1),
+            client.outlook(NOBODY, Respec(0, "", unopened().spec, "")),
             client.ask_report(NOBODY),
             client.command(NOBODY, Halt(0, "", "")),
             client.command_all([ONE, NOBODY], Halt(0, "", "")),

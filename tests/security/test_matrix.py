@@ -66,6 +66,8 @@ class Asking:
             more["json"] = body | ({"account": account} if "account" in body else {})
         if self.path in NAMED_IN_QUERY:
             more["params"] = {"account": account}
+        elif (self.method, self.path) == ("GET", f"{API}/accounts/{{server}}/{{login}}/ruleset"):
+            more["params"] = {"ruleset": "tight"}
         elif self.path in (f"{API}/halt", f"{API}/flatten"):
             more["params"] = {"scope": "all"}
         token = "" if role is None else self.house.access.token(role, f"m-{role}", OWN)  # type: ignore[arg-type]
