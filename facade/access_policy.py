@@ -80,6 +80,7 @@ ROUTES: dict[tuple[str, str], Policy] = {
     ("POST", f"{API}/intents"): Policy(SERVICES),
     ("POST", f"{_ONE}/flatten"): _KILL,
     ("POST", f"{_ONE}/halt"): _KILL,
+    ("POST", f"{_ONE}/adopt"): Policy(OPERATORS),
     ("POST", f"{_ONE}/release"): _LOOSENS,
     ("GET", f"{API}/rulesets"): _OWN,
     ("GET", f"{_ONE}/ruleset"): Policy(ADMINS),

@@ -223,6 +223,25 @@ class AcceptedAll(msgspec.Struct, frozen=True, kw_only=True):
     failed: tuple[Failed, ...]
 
 
+class NotAdopted(msgspec.Struct, frozen=True):
+    """A position that could not be adopted."""
+
+    position_id: int
+    reason: str
+
+
+class Adopted(msgspec.Struct, frozen=True, kw_only=True):
+    """Positions are meant from here on; the next full report finds nothing of them."""
+
+    status: Literal["accepted"]
+    intent_ids: tuple[str, ...]
+    """Intents that were registered, one a position."""
+    seq: int
+    """Of the account's last record then."""
+    failed: tuple[NotAdopted, ...]
+    """Of those that were named; the others are adopted."""
+
+
 class ApprovalView(msgspec.Struct, frozen=True, kw_only=True):
     """What needs, or had, a second person."""
 

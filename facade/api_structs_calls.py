@@ -148,6 +148,15 @@ class FlattenAllBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw
     reason: Given
 
 
+class AdoptBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Mean to hold these positions, as they are."""
+
+    position_ids: Annotated[
+        tuple[Annotated[int, Meta(ge=0, le=2**63 - 1)], ...], Meta(min_length=1, max_length=100)
+    ]
+    reason: Given
+
+
 class ReleaseBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """End a halt."""
 

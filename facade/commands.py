@@ -13,6 +13,7 @@ import structlog
 from starlette.responses import Response
 
 from engine.domain.commands import (
+    Adopt,
     ClosePosition,
     Command,
     Flatten,
@@ -23,11 +24,12 @@ from engine.domain.commands import (
     Respec,
 )
 from engine.domain.ids import AccountKey
-from engine.domain.intents import Intent
+from engine.domain.intents import Intent, adopted_name
 from engine.domain.positions import Side
 from engine.errors import AdapterError, UserError
-from facade.api_structs import Accepted, AcceptedAll, Failed
+from facade.api_structs import Accepted, AcceptedAll, Adopted, Failed, NotAdopted
 from facade.api_structs_calls import (
+    AdoptBody,
     FlattenAllBody,
     FlattenBody,
     HaltBody,
@@ -121,6 +123,34 @@ async def ruleset(call: Call) -> Response:
             return await _propose(call, "ruleset", key, payload.decode(), said.reason)
         await _note(call, key, f"ruleset {said.ruleset}", "asked", said.reason)
         return await _done(call, key, command)
+
+    return await once(call, effect)
+
+
+async def adopt(call: Call) -> Response:
+    """Positions that nobody here opened are meant from now on; nothing is traded."""
+    key, said = call.key(), call.said(AdoptBody)
+    call.query(NoQuery)
+    numbers = tuple(dict.fromkeys(said.position_ids))
+
+    async def effect() -> Answer:
+        names: list[str] = []
+        failed: list[NotAdopted] = []
+        seq = 0
+        for number in numbers:
+            await _note(call, key, f"adopt {number}", "asked", said.reason)
+            try:
+                done = await carry_out(call, key, Adopt(0, call.who.name, number, said.reason))
+            except Problem as problem:
+                failed.append(NotAdopted(number, problem.detail))
+            else:
+                names.append(adopted_name(number))
+                seq = done.seq or seq
+        if not names:
+            raise Problem(409, "refused", failed[0].reason)
+        return _accepted(
+            Adopted(status="accepted", intent_ids=tuple(names), seq=seq, failed=tuple(failed))
+        )
 
     return await once(call, effect)
 

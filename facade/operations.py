@@ -165,6 +165,14 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     _act("POST", f"{_ONE}/halt", commands.halt, "Take no new risk", calls.HaltBody),
     _act("POST", f"{_ONE}/flatten", commands.flatten, "Close everything", calls.FlattenBody),
+    _act(
+        "POST",
+        f"{_ONE}/adopt",
+        commands.adopt,
+        "Mean to hold positions as they are",
+        calls.AdoptBody,
+        answer=structs.Adopted,
+    ),
     _act("POST", f"{_ONE}/release", commands.release, "End a halt", calls.ReleaseBody),
     _act("PUT", f"{_ONE}/ruleset", commands.ruleset, "Guard by other rules", calls.RulesetBody),
     _act(

@@ -117,12 +117,17 @@ def reduced(intent: Intent, lots: float) -> Intent | None:
     return replace(intent, volume_lots=left) if left > 0 else None
 
 
+def adopted_name(position_id: int) -> str:
+    """What the intent of an adopted position is called."""
+    return f"adopted-{position_id}"
+
+
 def adopted(position: Position, at_msc: int) -> Intent:
     """An intent to hold a position as it is: for what was there first, or came by hand.
 
     Stop and target become part of it: their removal is found.
     """
-    name = f"adopted-{position.position_id}"
+    name = adopted_name(position.position_id)
     return Intent(
         intent_id=name,
         symbol=position.symbol,

@@ -1,5 +1,6 @@
 // One account: the sentence first, then guards, equity, positions and the rest, as they matter.
 
+import { unmeant } from "./adopt.js";
 import { ask, accountPath, mayAct, me, newKey, Problem, wordsOf } from "./api.js";
 import { makeChart } from "./chart.js";
 import { announce, el, fill, stateBadge } from "./dom.js";
@@ -69,6 +70,10 @@ export function makeAccount(account, hooks) {
       draw();
       parts.guards.querySelector(`[data-guard="${CSS.escape(name)}"]`)?.focus();
     });
+    parts.discrepancies.addEventListener("click", event => {
+      const button = event.target.closest("[data-adopt]");
+      if (button) hooks.act("adopt", row(), Number(button.dataset.adopt));
+    });
     parts.positions.addEventListener("click", event => {
       const button = event.target.closest("[data-close]");
       if (button) hooks.act("close", row(), Number(button.dataset.close));
@@ -115,7 +120,7 @@ export function makeAccount(account, hooks) {
         el("dd", null, value, name === "Equity" ? el("small", null, ` ${snap.currency}`) : null))));
     for (const button of head.querySelectorAll("button[data-act]")) {
       const isObserve = snap.mode === "observe";
-      const can = { halt: true, rules: true, flatten: !isObserve,
+      const can = { halt: true, rules: true, adopt: unmeant(snap).length > 0, flatten: !isObserve,
         release: snap.halts.length > 0 || snap.guards.some(guard => guard.breached) };
       button.disabled = !can[button.dataset.act];
       button.title = isObserve && button.dataset.act === "flatten"
@@ -130,14 +135,15 @@ export function makeAccount(account, hooks) {
         && Boolean(row.snap.live)),
       orders: () => ordersTable(row.snap), closes: () => (row.snap.live?.closes.length
         ? closesTable(row.snap, now) : el("span")),
-      discrepancies: () => discrepanciesTable(row.snap), link: () => linkFacts(row, now) };
+      discrepancies: () => discrepanciesTable(row.snap, mayAct()), link: () => linkFacts(row, now) };
     for (const [name, make] of Object.entries(made)) {
       const part = parts[name];
       if (part.contains(document.activeElement) && document.activeElement?.matches("button")) {
-        const { guard, close } = /** @type {any} */ (document.activeElement).dataset;
+        const [[name, value] = ["guard", ""]] = Object.entries(
+          /** @type {HTMLElement} */ (document.activeElement).dataset);
         refill(part, make());
-        part.querySelector(guard ? `[data-guard="${CSS.escape(guard)}"]`
-          : `[data-close="${CSS.escape(close ?? "")}"]`)?.focus();
+        /** @type {HTMLElement | null} */ (part.querySelector(
+          `[data-${name}="${CSS.escape(value ?? "")}"]`))?.focus();
       } else refill(part, make());
     }
   }
@@ -164,7 +170,7 @@ function refill(part, node) {
 function headFrame(row, hooks) {
   const { snap } = row;
   const acts = mayAct() ? [["halt", "Halt…", "h"], ["flatten", "Flatten…", "f"],
-    ["release", "Release…", ""], ...(me()?.role === "admin" ? [["rules", "Rules…", ""]] : [])]
+    ["release", "Release…", ""], ["adopt", "Adopt…", ""], ...(me()?.role === "admin" ? [["rules", "Rules…", ""]] : [])]
     : [];
   return [el("div", { class: "line" }, el("button", { class: "plain back", onclick: hooks.back,
     "aria-label": "Back to the list" }, "←"), el("h1", { tabindex: -1 }, String(snap.login),

@@ -1,5 +1,6 @@
 // Halt, flatten, release: what each dialog must say, and what becomes of it once it is sent.
 
+import { openAdopt } from "./adopt.js";
 import { accountPath, ask, Problem } from "./api.js";
 import { confirm } from "./confirming.js";
 import { plainTable } from "./dialog.js";
@@ -12,7 +13,7 @@ const BULK_AT_ONCE = 8;
 
 /**
  * The dialog of one action on one account.
- * @param {string} what @param {any} given @param {number} [position] that is closed
+ * @param {string} what @param {any} given @param {number} [position] closed or adopted
  */
 export function openAction(what, given, position) {
   const row = rows.get(given.key) ?? given;
@@ -21,6 +22,7 @@ export function openAction(what, given, position) {
     case "flatten": return flattenOne(row);
     case "close": return closeOne(row, position);
     case "rules": return openRules(row);
+    case "adopt": return openAdopt(row, position);
     default: return releaseOne(row);
   }
 }

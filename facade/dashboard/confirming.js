@@ -100,6 +100,19 @@ function progress(dialog, title, meant, what, answer) {
         lines.push(step("bad",
           `${one.symbol} ${one.position_id}: ${one.answer}, try ${one.attempts}`));
       }
+    } else if (what === "adopt") {
+      const [row] = now;
+      const meantNow = answer.position_ids.filter(id => row?.snap.positions.some(one =>
+        one.position_id === id && one.intent_id));
+      const open = (row?.snap.live?.discrepancies ?? []).filter(one => one.kind === "unexpected"
+        && answer.position_ids.includes(one.position_id));
+      lines.push(step(meantNow.length === answer.position_ids.length ? "done" : "",
+        `${meantNow.length} of ${answer.position_ids.length} meant`));
+      lines.push(step(open.length ? "" : "done", open.length ? "Waits for the next full report"
+        : "No discrepancy of it is open"));
+      for (const one of answer.failed ?? []) {
+        lines.push(step("bad", `${one.position_id}: ${one.reason}`));
+      }
     } else if (what === "halt") {
       const halted = now.filter(row => row.snap.halts.length).length;
       lines.push(step(halted === keys.size ? "done" : "", `${halted} of ${keys.size} halted`));

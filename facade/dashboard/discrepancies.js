@@ -1,7 +1,8 @@
 // What differs from what should be, in all accounts: open rows as they are now, and the log of past
 // ones.
 
-import { ask, wordsOf } from "./api.js";
+import { adoptButton } from "./adopt.js";
+import { ask, mayAct, wordsOf } from "./api.js";
 import { el, fill, stateBadge } from "./dom.js";
 import { link } from "./incidents.js";
 import { onRows, rows } from "./store.js";
@@ -13,7 +14,10 @@ const EACH_MS = 15_000;
 const DRAW_MS = 1_000;
 const TONES = { confirmed: "warning", resolved: "known" };
 
-/** @param {{ open: (key: string) => void }} hooks */
+/**
+ * @param {{ open: (key: string) => void,
+ *   act: (what: string, row: any, position?: number) => void }} hooks
+ */
 export function makeDiscrepancies(hooks) {
   const open = el("div"), log = el("div", null, el("p", { class: "quiet" }, "Reading…"));
   const box = el("section", { class: "wide" }, el("h1", { tabindex: -1 }, "Discrepancies"), open,
@@ -25,6 +29,12 @@ export function makeDiscrepancies(hooks) {
   const state = one => (TONES[one.state]
     ? stateBadge(TONES[one.state], plainWords(one.state)) : plainWords(one.state));
 
+  function adopts(key, one) {
+    const button = adoptButton(one);
+    button?.addEventListener("click", () => hooks.act("adopt", rows.get(key), one.position_id));
+    return button ?? "";
+  }
+
   function drawOpen() {
     soon = undefined;
     const found = [...rows.values()].flatMap(row => (row.snap.live?.discrepancies ?? [])
@@ -32,11 +42,14 @@ export function makeDiscrepancies(hooks) {
     const lines = found.slice(0, SHOWN).map(([key, one]) => [account(key), plainWords(one.kind),
       one.subject || String(one.position_id ?? ""), one.expected ?? NONE, one.actual ?? NONE,
       clock(one.first_seen_msc, { ms: false }), clock(one.last_seen_msc, { ms: false }),
-      String(one.count), state(one), plainWords(one.policy)]);
-    if (open.contains(document.activeElement) && document.activeElement?.matches("a")) return;
+      String(one.count), state(one), plainWords(one.policy), ...(mayAct() ? [adopts(key, one)]
+        : [])]);
+    if (open.contains(document.activeElement) && document.activeElement?.matches("a, button")) {
+      return;
+    }
     const left = open.querySelector(".scroll")?.scrollLeft ?? 0;
     fill(open, table("Open", ["Account", "Kind", "Of", "Expected", "Actual", "First seen#",
-      "Last seen#", "Seen#", "State", "Policy"], lines, rows.size
+      "Last seen#", "Seen#", "State", "Policy", ...(mayAct() ? ["Adopt"] : [])], lines, rows.size
       ? `None open in ${counted(rows.size, "account")}: what is held is what should be.`
       : "Reading…"), found.length > SHOWN ? el("p",
       { class: "foot" }, `The newest ${SHOWN} of ${number(found.length, 0)}.`) : null);

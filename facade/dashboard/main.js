@@ -28,7 +28,7 @@ let isLoaded = false, isLoading = false, notReady = "";
 /** @type {Record<string, () => any>} by `?view=` */
 const VIEWS = { approvals: makeApprovals,
   incidents: () => makeIncidents({ open: key => openKey(key), verdict: openVerdict }),
-  discrepancies: () => makeDiscrepancies({ open: key => openKey(key) }) };
+  discrepancies: () => makeDiscrepancies({ open: key => openKey(key), act: openAction }) };
 
 /** `/a/server/login`, `/v/verdict`, `/?view=...`, or the list. */
 function place() {

@@ -1,5 +1,6 @@
 // The tables of one account. Each is given the snapshot and makes itself anew: they are short.
 
+import { adoptButton } from "./adopt.js";
 import { el, glyph, meter } from "./dom.js";
 import { bySymbol, slopeOf } from "./history.js";
 import { age, clock, clockTip, countdown, money, NONE, number, percent, plainWords, price,
@@ -167,13 +168,14 @@ export function closesTable(snap, now) {
     "Answer", "Not flat for#", "Why"], lines, "None.");
 }
 
-/** @param {any} snap */
-export function discrepanciesTable(snap) {
+/** @param {any} snap @param {boolean} [canAdopt] */
+export function discrepanciesTable(snap, canAdopt = false) {
   const lines = (snap.live?.discrepancies ?? []).map(one => [el("span",
     { class: "state s-warning" },
     glyph("warning"), plainWords(one.kind)), one.subject || String(one.position_id ?? ""),
   one.expected ?? NONE, one.actual ?? NONE, clock(one.first_seen_msc), clock(one.last_seen_msc),
-  String(one.count), plainWords(one.state), plainWords(one.policy)]);
+  String(one.count), plainWords(one.state), plainWords(one.policy),
+  ...(canAdopt ? [adoptButton(one) ?? ""] : [])]);
   return table("Discrepancies", ["Kind", "Of", "Expected", "Actual", "First seen", "Last seen",
-    "Seen#", "State", "Policy"], lines, "None open: what is held is what should be.");
+    "Seen#", "State", "Policy", ...(canAdopt ? ["Adopt"] : [])], lines, "None open: what is held is what should be.");
 }

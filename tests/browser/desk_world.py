@@ -90,7 +90,7 @@ def close(number: int, symbol: str, state: str = "sent", retcode: int | None = N
 def discrepancy() -> DiscrepancyView:
     now = now_msc()
     return DiscrepancyView(
-        kind="unexpected_position", state="confirmed", position_id=77, intent_id=None,
+        kind="unexpected", state="confirmed", position_id=77, intent_id=None,
         subject="GBPUSD 77", expected=None, actual="buy 0.30", first_seen_msc=now - 95_000,
         last_seen_msc=now - 1_000, count=4, policy="alert",
     )  # fmt: skip
@@ -144,7 +144,9 @@ def house() -> list[Snapshot]:
         account(1011, 95_597.45, positions=warned, live=live(equity=95_597.45, orders=2)),
         account(1012, 96_120.0, positions=warned[:1]),
         stale,
-        account(1033, 100_040.0, live=live((), (discrepancy(),), equity=100_040.0)),
+        account(1033, 100_040.0, live=live((), (discrepancy(),), equity=100_040.0),
+                positions=(position(77, "GBPUSD", 0.3, 40.0, intent=None),
+                           position(78, "EURUSD", 0.5, 0.0))),
         account(1040, 99_700.0, halts=("operator: a.kim",)),
         account(1041, 100_900.2, mode="observe"),
         *known,

@@ -200,6 +200,13 @@ class FakeApi:
                            if chosen in (None, one.position_id))  # fmt: skip
             if found.live is not None:
                 self.put(replace(found, live=replace(found.live, closes=closes)))
+        if what == "adopt" and found is not None:
+            ids = body["position_ids"]
+            held = tuple(replace(one, intent_id=f"adopted-{one.position_id}")
+                         if one.position_id in ids else one for one in found.positions)  # fmt: skip
+            self.put(replace(found, positions=held))
+            names = [f"adopted-{each}" for each in ids]
+            return _json({"status": "accepted", "intent_ids": names, "seq": 13, "failed": []}, 202)
         if what == "halt" and found is not None:
             self.put(replace(found, halts=(*found.halts, "operator: a.kim")))
         return _json({"seq": 13, "intent_ids": ["int_1"]}, 202)

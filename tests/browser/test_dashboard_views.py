@@ -191,6 +191,53 @@ def test_other_rules_are_shown_in_money_before_they_are_asked_for(browser: Brows
     api.stop()
 
 
+def test_a_position_by_hand_is_adopted_from_its_discrepancy(desk: Desk, api: FakeApi) -> None:
+    page = desk.page
+    page.click("nav >> text=Discrepancies")
+    page.click("[data-adopt='77']")
+    dialog = page.locator("dialog")
+    text = dialog.inner_text()
+    assert "Adopt 0.30 lots of GBPUSD" in text
+    assert "Nothing is traded" in text
+    assert page.evaluate("document.activeElement.textContent") == "Cancel"
+    send = dialog.locator("button[type=submit]")
+    assert send.is_disabled()
+    dialog.locator("input[name=reason]").fill("opened by hand")
+    send.dblclick()
+    dialog.locator("text=1 of 1 meant").wait_for()
+    dialog.locator("text=Waits for the next full report").wait_for()
+    held = api.accounts["Demo-1/1033"]
+    assert held.live is not None
+    api.put(replace(held, live=replace(held.live, discrepancies=())))
+    dialog.locator("text=No discrepancy of it is open").wait_for()
+    [(path, body, key)] = api.calls
+    assert (path, body) == ("/api/v1/accounts/Demo-1/1033/adopt",
+                            {"position_ids": [77], "reason": "opened by hand"})  # fmt: skip
+    assert key
+
+
+def test_an_account_offers_to_adopt_what_is_not_meant_and_nothing_else(
+    desk: Desk, api: FakeApi
+) -> None:
+    page = desk.page
+    page.click(desk.row(1011))
+    page.wait_for_selector("[data-act=adopt]:disabled")
+    page.click("[aria-label='Back to the list']")
+    more = position(79, "XAUUSD", 0.1, -2.0, intent=None)
+    held = api.accounts["Demo-1/1033"]
+    api.put(replace(held, positions=(*held.positions, more)))
+    page.click(desk.row(1033))
+    page.wait_for_selector("[data-part=positions] >> text=XAUUSD")
+    page.click("[data-act=adopt]")
+    dialog = page.locator("dialog")
+    assert dialog.locator("tbody .id").all_inner_texts() == ["77", "79"]
+    dialog.locator("input[value='77']").uncheck()
+    dialog.locator("input[name=reason]").fill("mine")
+    dialog.locator("button[type=submit]").click()
+    dialog.locator("text=1 of 1 meant").wait_for()
+    assert api.calls[0][1] == {"position_ids": [79], "reason": "mine"}
+
+
 def test_a_full_report_is_asked_for_by_a_button(desk: Desk, api: FakeApi) -> None:
     desk.page.click(desk.row(1007))
     desk.page.click("text=Ask for a full report")
@@ -322,6 +369,9 @@ def test_axe_finds_nothing_in_the_further_views(browser: Browser, scheme: Any, w
     page.click("text=Show as table")
     page.click("text=Statistics of closed positions")
     look("account", ".legend li", ".figures table", "text=Most used")
+    page.click("[data-act=adopt]")
+    look("adopt", "dialog tbody tr")
+    page.keyboard.press("Escape")
     page.click("[data-act=rules]")
     page.wait_for_selector("dialog option[value=tight]", state="attached")
     page.select_option("select[name=ruleset]", "tight")

@@ -28,6 +28,7 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     f"{API}/reconciliation/sync": {"account": OWN},
     f"{API}/approvals": {"approval_id": "apr_none", "decision": "approve"},
+    f"{API}/accounts/{{server}}/{{login}}/adopt": {"position_ids": [1001], "reason": "matrix"},
     f"{API}/accounts/{{server}}/{{login}}/flatten": {"reason": "matrix"},
     f"{API}/accounts/{{server}}/{{login}}/halt": {"reason": "matrix"},
     f"{API}/accounts/{{server}}/{{login}}/release": {"cause": "floor", "reason": "matrix"},
