@@ -61,6 +61,8 @@ class Words(Protocol):
     halted: Callable[..., Alert]
     released: Callable[..., Alert]
     kill_switch: Callable[..., Alert]
+    equity_not_kept: Callable[..., Alert]
+    equity_kept_again: Callable[..., Alert]
     discrepancy: Callable[..., Alert]
     terminal_lost: Callable[..., Alert]
     terminal_back: Callable[..., Alert]
@@ -114,6 +116,7 @@ class Alerting:
         self._queue: deque[Alert] = deque()
         self._arrived = trio.Event()
         self._told_lost = 0
+        self._equity_told: Alert | None = None
         self._places: dict[AccountKey, Any] = {}
         self._breaches: dict[AccountKey, dict[str, _Breach]] = {}
         self._watchers = Watchers(desk, words, self._place_of, self._tell)
@@ -137,6 +140,16 @@ class Alerting:
         """Everything was halted or flattened at once, by whom; `action`: `halt` or `flatten`."""
         now_msc = self._clock.wall_msc()
         self._tell(self._words.kill_switch(by, action, accounts, reason, now_msc))
+
+    def equity_not_kept(self, cause: str) -> None:
+        """Equity over time is in memory alone from now on."""
+        self._equity_told = self._words.equity_not_kept(cause, self._clock.wall_msc())
+        self._tell(self._equity_told)
+
+    def equity_kept_again(self) -> None:
+        """It is on its disk again."""
+        if self._equity_told is not None:
+            self._tell(self._words.equity_kept_again(self._equity_told, self._clock.wall_msc()))
 
     def take(self, record: records.Record) -> None:
         """Tells of one record, where it is worth it."""

@@ -55,6 +55,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     """Where terminals link: `host:port`."""
     thumbprint: str
     """SHA-256 of the certificate terminals must see."""
+    equity_failure: str | None = None
+    """Why equity over time is in memory alone now; guards do not need it. None: it is kept."""
 
 
 class Taken(msgspec.Struct, frozen=True):

@@ -36,6 +36,8 @@ DAY_S = 86_400
 LEVELS = {1: 300, 10: 360, 60: 480, 900: 288, 3600: 336, DAY_S: 400}
 """Rows kept, by the seconds of a bucket: 5 min, 1 h, 8 h, 3 days, 2 weeks, 400 days."""
 BALANCE_CHANGES = 4096
+UNKEPT_BALANCES = 16 * BALANCE_CHANGES
+"""Remembered one by one until they are kept."""
 RUNS = 1000
 """Of the engine, that it remembers."""
 
@@ -106,7 +108,9 @@ class EquityHistory:
         self._second_msc = self._began_msc = self._kept_msc = -1
         self._runs: list[Watched] = []
         """Of the engine before this one, oldest first."""
-        self._unkept: deque[KeptBalance] = deque(maxlen=16 * BALANCE_CHANGES)
+        self._unkept: list[KeptBalance] = []
+        self._unkept_overflowed = False
+        """So many were not kept that all there are are given again."""
 
     def before_walk(self) -> None:
         """The feed is about to be walked."""
@@ -142,7 +146,7 @@ class EquityHistory:
         if not changes or changes[-1][1] != balance:
             since_msc = max(time_msc, changes[-1][0]) if changes else time_msc
             changes.append((since_msc, balance))
-            self._unkept.append(KeptBalance(key.login, since_msc, balance))
+            self._remember([KeptBalance(key.login, since_msc, balance)])
 
     def buckets(self, key: AccountKey, bucket_s: int, from_msc: int, to_msc: int) -> list[Bucket]:
         """Those that overlap the span, in order; the last one may be going on.
@@ -228,24 +232,34 @@ class EquityHistory:
         )
 
     def restore(self, kept: KeptEquity, until_msc: int) -> None:
-        """Goes on from what was kept, before the first tick; of later than `until_msc` nothing."""
-        assert self._began_msc < 0, "it has begun"
+        """Goes on from what was kept before this run; of later than `until_msc` nothing.
+
+        At the start, or later where it could not be read then. Costs some 60 ms for 1,000 accounts
+        once every bucket is there.
+        """
         places = {key.login: place for key, place in self._places.items()}
         known: dict[bytes, Int64s] = {}
+        earlier: dict[int, list[tuple[int, Floats]]] = {}
         for row in sorted(kept.rows, key=lambda row: row.start_msc):
-            level = self._levels.get(row.bucket_s)
-            if level is None or row.start_msc > until_msc:
+            if row.bucket_s not in self._levels or row.start_msc > until_msc:
                 continue
             name = row.logins.tobytes()
             if name not in known:  # nearly all rows are of the same accounts
                 pairs = [(places[x], at) for at, x in enumerate(row.logins.tolist()) if x in places]
                 known[name] = np.array(pairs, np.int64).reshape(-1, 2)
-            into = level.row_of(row.start_msc, make=True)
-            if into is not None:
-                into[known[name][:, 0]] = row.marks[known[name][:, 1]]
+            dense = np.full((len(self._places), 4), np.nan)
+            dense[known[name][:, 0]] = row.marks[known[name][:, 1]]
+            earlier.setdefault(row.bucket_s, []).append((row.start_msc, dense))
+        for bucket_s, of_level in earlier.items():
+            self._levels[bucket_s].restore(of_level)
+        before: dict[int, list[tuple[int, float]]] = {}
         for login, time_msc, balance in sorted(kept.balances, key=lambda one: one.time_msc):
             if login in places and time_msc <= until_msc:
-                self._balances[places[login]].append((time_msc, balance))
+                before.setdefault(places[login], []).append((time_msc, balance))
+        for place, changes in before.items():
+            since = list(self._balances[place])
+            known_before = [one for one in changes if not since or one[0] < since[0][0]]
+            self._balances[place] = deque([*known_before, *since], BALANCE_CHANGES)
         self._runs = [run for run in sorted(kept.runs) if run.until_msc <= until_msc][-RUNS:]
 
     def fresh(self) -> KeptEquity | None:
@@ -262,8 +276,14 @@ class EquityHistory:
             if bucket_s >= KEPT_FROM_S
             for start_msc, marks in level.ended_after(self._kept_msc)
         ]
-        balances = list(self._unkept)
-        self._unkept.clear()
+        balances, self._unkept = self._unkept, []
+        if self._unkept_overflowed:
+            self._unkept_overflowed = False
+            balances = [
+                KeptBalance(key.login, *one)
+                for key, place in self._places.items()
+                for one in self._balances[place]
+            ]
         # The going second is not over: what is kept of it may be a part.
         return KeptEquity(rows, balances, [Watched(self._began_msc, self._second_msc)])
 
@@ -273,7 +293,14 @@ class EquityHistory:
 
     def was_not_kept(self, kept: KeptEquity) -> None:
         """It is not, so `fresh` gives it again."""
-        self._unkept.extendleft(reversed(kept.balances))
+        self._remember(kept.balances)
+
+    def _remember(self, balances: Sequence[KeptBalance]) -> None:
+        """For the next `fresh`; a bounded number of them, however long a disk is full."""
+        if self._unkept_overflowed or len(self._unkept) + len(balances) > UNKEPT_BALANCES:
+            self._unkept, self._unkept_overflowed = [], True
+        else:
+            self._unkept += balances
 
     def _was_watched(self, from_msc: int, to_msc: int) -> bool:
         """Whether one run of the engine covers all of it; this one goes on."""

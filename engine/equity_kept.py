@@ -1,8 +1,9 @@
 """What of the equity history lies on a disk, and who puts it there.
 
 Minutes and what is coarser survive; of a program that is killed, the last `KEEP_S` are lost.
-Nothing here is anything a guard decides on, so it is kept beside the journal and not in it, and a
-store that fails is told once: the history then lives in memory alone.
+Nothing here is anything a guard decides on, so it is kept beside the journal and not in it. While
+a store fails the history lives in memory alone, which is told, and each `KEEP_S` it is tried again:
+what memory still has is then kept. A program that ends meanwhile leaves a gap, told as one.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from engine.equity_history import EquityHistory
 
 KEEP_S = 30.0
+SOUND_KEEPS = 10
+"""In a row, until it is said to work again: a disk that is full off and on is told of once."""
 KEPT_FROM_S = 60
 """The shortest buckets that are kept."""
 AHEAD_MSC = 60_000
@@ -84,21 +87,24 @@ class EquityKeeper:
         store: EquityStore,
         wall_msc: Callable[[], int],
         on_failure: Callable[[str], None],
+        on_recovery: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_failure` hears why something was not kept, once until it works again."""
+        """`on_failure` hears why something was not kept, once until `on_recovery` was called."""
+        self.failure: str | None = None
+        """Why the history is in memory alone now; None: it is kept."""
         self._histories = histories
         self._store = store
         self._wall_msc = wall_msc
         self._on_failure = on_failure
-        self._has_failed = False
+        self._on_recovery = on_recovery
+        self._unread = dict.fromkeys(histories)
+        """Servers of which nobody knows yet what is kept: writing might take its place."""
+        self._is_told = False
+        self._sound = 0
 
     async def load(self) -> None:
         """Before the first tick: what was known before the start."""
-        for server, history in self._histories.items():
-            try:
-                history.restore(await self._store.load(server), self._wall_msc() + AHEAD_MSC)
-            except (AdapterError, msgspec.MsgspecError, ValueError) as error:
-                self._failed(error)
+        self._settle(await self._read_unread())
 
     async def run(self) -> None:
         """Keeps what is new, for ever."""
@@ -108,20 +114,46 @@ class EquityKeeper:
 
     async def keep(self) -> None:
         """Keeps what is new, now."""
+        cause = await self._read_unread()
         for server, history in self._histories.items():
-            fresh = history.fresh()
+            fresh = None if server in self._unread else history.fresh()
             if fresh is None:
                 continue
             try:
                 await self._store.keep(server, fresh)
             except AdapterError as error:
                 history.was_not_kept(fresh)
-                self._failed(error)
+                cause = str(error)
             else:
                 history.was_kept(fresh)
-                self._has_failed = False
+        self._settle(cause)
 
-    def _failed(self, error: Exception) -> None:
-        if not self._has_failed:
-            self._on_failure(str(error))
-        self._has_failed = True
+    async def _read_unread(self) -> str | None:
+        """What could not be read before; why some still cannot be."""
+        cause = None
+        for server in list(self._unread):
+            try:
+                kept = await self._store.load(server)
+            except AdapterError as error:
+                cause = str(error)
+                continue
+            del self._unread[server]
+            try:
+                self._histories[server].restore(kept, self._wall_msc() + AHEAD_MSC)
+            except (msgspec.MsgspecError, ValueError) as error:
+                cause = str(error)
+        return cause
+
+    def _settle(self, cause: str | None) -> None:
+        """What is told of it."""
+        self.failure = cause
+        if cause is not None:
+            self._sound = 0
+            if not self._is_told:
+                self._is_told = True
+                self._on_failure(cause)
+        elif self._is_told:
+            self._sound += 1
+            if self._sound >= SOUND_KEEPS:
+                self._is_told = False
+                self._on_recovery()

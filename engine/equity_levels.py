@@ -1,5 +1,8 @@
 """Rings of rows: first, lowest, highest and last mark of every account, a row a span of time."""
 
+from collections.abc import Sequence
+from operator import itemgetter
+
 import numpy as np
 
 from engine.marking.extremes import FIRST, HIGHEST, LAST, LOWEST
@@ -31,6 +34,19 @@ class Level:
                 return None
             at -= 1  # below zero counts from the end, as a ring does
         return None
+
+    def restore(self, earlier: Sequence[tuple[int, Floats]]) -> None:
+        """Takes rows of before those that are here; of one span, the marks here are the later.
+
+        `earlier`: (start, row of all accounts), in order.
+        """
+        here = [(start, row.copy()) for start, row in self.ended_after(-self.bucket_msc)]
+        self.starts[:] = -1
+        self._newest = len(self.starts) - 1
+        for start, row in sorted([*earlier, *here], key=itemgetter(0)):
+            into = self.row_of(start, make=True)
+            assert into is not None, "they are in order"
+            fold(into, row)
 
     def of(self, place: int, from_msc: int, to_msc: int) -> list[tuple[int, list[float]]]:
         """(start, row) of one account that overlap the span, in order, without gaps' rows."""

@@ -18,6 +18,7 @@ class Surroundings:
     listening: str = ""
     thumbprint: str = ""
     journal_failure: Callable[[], str | None] = lambda: None
+    equity_failure: Callable[[], str | None] = lambda: None
     refused: Callable[[], Mapping[str, int]] = dict
     linked: Callable[[], int] = lambda: 0
 
@@ -57,6 +58,7 @@ def health_of(around: Surroundings, own: Running, feeds: Iterable[FeedHealth]) -
         refused=around.refused(),
         listening=around.listening,
         thumbprint=around.thumbprint,
+        equity_failure=around.equity_failure(),
     )
 
 

@@ -34,6 +34,8 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...]
     journal: str
     """`open`, or how it failed."""
+    equity: str
+    """`kept`; `not kept`: equity over time is in memory alone, and guards do not need it."""
     accounts: int
     linked: int
     crashed: tuple[str, ...]
@@ -71,7 +73,8 @@ def readiness(health: Health) -> Readiness:
     """Ready: the journal is open, recovery is done, and every feed somebody quotes has ticked.
 
     A feed whose last tick is old is no reason by itself: markets sleep. An account given up, a feed
-    that nobody quotes while terminals are linked, make it `degraded`: the others are guarded.
+    that nobody quotes while terminals are linked, make it `degraded`: the others are guarded. So
+    does equity over time that is in memory alone.
     """
     refused, amiss = [], []
     if health.journal_failure is not None:
@@ -95,11 +98,14 @@ def readiness(health: Health) -> Readiness:
             amiss.append(f"{feed.name}: no terminal quotes it")
     if health.crashed:
         amiss.append(f"{len(health.crashed)} accounts given up")
+    if health.equity_failure is not None:
+        amiss.append("equity over time is not kept: see the log")
     status = "not_ready" if refused else "degraded" if amiss else "ready"
     return Readiness(
         status=status,
         reasons=(*refused, *amiss),
         journal=health.journal_failure or "open",
+        equity="kept" if health.equity_failure is None else "not kept",
         accounts=health.accounts,
         linked=health.linked,
         crashed=tuple(health.crashed),

@@ -213,6 +213,8 @@ def _of_engine(health: Health) -> Iterator[Metric]:
     yield _gauge("tidegate_ready", "1 while the engine is ready.", float(health.is_ready))
     yield _gauge("mt5_links", "Terminals that are linked.", health.linked)
     yield _gauge("accounts_crashed", "Accounts that nobody guards.", len(health.crashed))
+    kept = float(health.equity_failure is None)
+    yield _gauge("equity_history_kept", "1 while equity over time is kept on its disk.", kept)
     rejected = CounterMetricFamily(
         "quotes_rejected", "Quotes that were not valued, by cause.", labels=["cause"]
     )

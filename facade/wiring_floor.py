@@ -2,10 +2,7 @@
 
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import (
-    AsyncExitStack,
-    asynccontextmanager,
-)
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -15,7 +12,6 @@ import structlog
 import trio
 from msgspec.structs import replace
 
-from adapters.memory.equity import MemoryEquityStore
 from adapters.mt5.certificates import (
     server_context,
     thumbprints,
@@ -38,7 +34,7 @@ from engine.clock import Clock, SteadyClock, SystemClock
 from engine.domain.account import MarginMode
 from engine.domain.ids import AccountKey
 from engine.equity_kept import EquityKeeper, EquityStore
-from engine.errors import AdapterError, JournalError
+from engine.errors import JournalError
 from engine.live_engine import EngineSettings, LiveAccount, LiveEngine
 from engine.operations import DeskOperations
 from engine.ports import Operations
@@ -111,7 +107,7 @@ async def open_floor(
     async with (
         open_journal(settings.journal, queue_appends=queue, on_commit=commit) as journal,
         open_audit(settings.state / "audit.db") as audit,
-        _equity_store(settings) as equity_store,
+        open_equity(settings.state / "equity.db") as equity_store,
     ):
         accounts = [
             _live_account(settings, account, await recover(account.spec.key, journal))
@@ -127,7 +123,7 @@ async def open_floor(
         async with trio.open_nursery() as nursery:
             await nursery.start(outbox.run)
             nursery.start_soon(_note_heads, settings, journal, outbox, clock)
-            keeper = EquityKeeper(engine.histories, equity_store, clock.wall_msc, _not_kept)
+            keeper = _equity_keeper(engine, equity_store, clock, alerting)
             await keeper.load()
             await nursery.start(_run_engine, engine, outbox, clock)
             nursery.start_soon(keeper.run)
@@ -194,21 +190,22 @@ def _engine(
     return engine, gateway
 
 
-@asynccontextmanager
-async def _equity_store(settings: Settings) -> AsyncIterator[EquityStore]:
-    """On the disk; in memory where that fails, for accounts are guarded without it as well."""
-    async with AsyncExitStack() as stack:
-        store: EquityStore
-        try:
-            store = await stack.enter_async_context(open_equity(settings.state / "equity.db"))
-        except AdapterError as error:
-            _not_kept(str(error))
-            store = MemoryEquityStore()
-        yield store
+def _equity_keeper(
+    engine: LiveEngine, store: EquityStore, clock: Clock, alerting: Alerting
+) -> EquityKeeper:
+    """Accounts are guarded without it as well: a disk that fails is told, and tried again."""
 
+    def failed(cause: str) -> None:
+        log.error("equity over time is not kept", cause=cause)
+        alerting.equity_not_kept(cause)
 
-def _not_kept(cause: str) -> None:
-    log.error("equity over time is not kept", cause=cause)
+    def recovered() -> None:
+        log.info("equity over time is kept again")
+        alerting.equity_kept_again()
+
+    keeper = EquityKeeper(engine.histories, store, clock.wall_msc, failed, recovered)
+    engine.surroundings.equity_failure = lambda: keeper.failure
+    return keeper
 
 
 def _tell_surroundings(

@@ -223,6 +223,28 @@ def head_not_noted(place: str, cause: str, now_msc: int) -> Alert:
     return replace(_of_engine("head_not_noted", place, lines, now_msc), level=Level.NOTIFY)
 
 
+def equity_not_kept(cause: str, now_msc: int) -> Alert:
+    """No guard needs it; what a restart meanwhile would lose is a gap in the curve."""
+    lines = (
+        f"▲ EQUITY OVER TIME NOT KEPT: {cause}",
+        "Guards go on. It is tried again each 30 s; a restart before then leaves a gap.",
+    )
+    told = _of_engine("equity_not_kept", "", lines, now_msc)
+    return replace(told, level=Level.NOTIFY, thread=f"{told.thread}|{now_msc}")
+
+
+def equity_kept_again(told: Alert, now_msc: int) -> Alert:
+    """What was in memory meanwhile is on the disk too; `told`: what was said when it began."""
+    away = figures.age(now_msc - told.time_msc)
+    return replace(
+        told,
+        kind="equity_kept_again",
+        lines=(f"● EQUITY OVER TIME KEPT again after {away}", figures.clock(now_msc)),
+        time_msc=now_msc,
+        dedupe_key=f"equity_kept_again|{told.thread}",
+    )
+
+
 # Making them
 
 

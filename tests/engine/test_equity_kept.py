@@ -13,8 +13,16 @@ import trio
 
 from adapters.memory.equity import MemoryEquityStore
 from adapters.sqlite.equity import open_equity
-from engine.equity_history import LEVELS, RUNS, Bucket, EquityHistory
+from engine.equity_history import (
+    BALANCE_CHANGES,
+    LEVELS,
+    RUNS,
+    UNKEPT_BALANCES,
+    Bucket,
+    EquityHistory,
+)
 from engine.equity_kept import (
+    SOUND_KEEPS,
     EquityKeeper,
     EquityStore,
     KeptBalance,
@@ -23,6 +31,7 @@ from engine.equity_kept import (
     Watched,
 )
 from engine.errors import AdapterError, UserError
+from tests.adapters.sqlite.faulty_disk import UNHEARD, FaultyDisk
 from tests.engine.test_equity_history import KEYS, START_MSC, House, holding
 from tests.tree import ROOT
 
@@ -39,8 +48,13 @@ async def store_of(kind: str, folder: Path) -> AsyncIterator[EquityStore]:
             yield store
 
 
-def keeper(house: House, store: EquityStore, told: Callable[[str], None] = print) -> EquityKeeper:
-    return EquityKeeper({SERVER: house.history}, store, lambda: START_MSC + 10**9, told)
+def keeper(
+    house: House,
+    store: EquityStore,
+    told: Callable[[str], None] = print,
+    again: Callable[[], None] = print,
+) -> EquityKeeper:
+    return EquityKeeper({SERVER: house.history}, store, lambda: START_MSC + 10**9, told, again)
 
 
 class Restarted(House):
@@ -176,31 +190,195 @@ class Broken(MemoryEquityStore):
 
 async def test_a_store_that_fails_is_told_once_and_nothing_is_lost_when_it_works_again() -> None:
     told: list[str] = []
+    again: list[None] = []
     store, house = Broken(), House()
     house.add(0, holding(1.0))
     house.history.balance(KEYS[0], START_MSC, 7.0)
     house.walk((10, 2.0))
-    keeping = keeper(house, store, told.append)
+    keeping = keeper(house, store, told.append, lambda: again.append(None))
     await keeping.keep()
     await keeping.keep()
-    assert len(told) == 1
+    assert (told, keeping.failure) == (["equity: disk full"], "equity: disk full")
     store.is_full = False
     await keeping.keep()
+    assert keeping.failure is None
     kept = await store.load(SERVER)
     assert kept.balances == [KeptBalance(1, START_MSC, 7.0)]
     assert len(kept.rows) == 4
     store.is_full = True
+    house.walk((20, 2.0))
+    await keeping.keep()
+    assert keeping.failure == "equity: disk full"
+    assert (len(told), again) == (1, []), "full off and on is told of once"
+    store.is_full = False
+    for _ in range(SOUND_KEEPS):
+        assert again == []
+        await keeping.keep()
+    assert len(again) == 1
+    store.is_full = True
     await keeping.keep()
     assert len(told) == 2
+
+
+async def test_a_store_that_fails_for_one_server_fails_though_it_keeps_another() -> None:
+    class OfOne(Broken):
+        async def keep(self, server: str, kept: KeptEquity) -> None:
+            self.is_full = server == SERVER
+            await super().keep(server, kept)
+
+    told: list[str] = []
+    house, other = House(), House()
+    histories = {SERVER: house.history, "Other": other.history}
+    keeping = EquityKeeper(histories, OfOne(), lambda: START_MSC, told.append)
+    await keeping.keep()
+    await keeping.keep()
+    assert (keeping.failure, told) == ("equity: disk full", ["equity: disk full"])
+
+
+async def test_however_many_balances_change_on_a_full_disk_the_last_of_each_account_are_kept() -> (
+    None
+):
+    store, house = Broken(), House()
+    for at in range(UNKEPT_BALANCES + 5):
+        house.history.balance(KEYS[at % 2], START_MSC + at, float(at))
+    keeping = keeper(house, store, lambda _: None)
+    await keeping.keep()
+    house.history.balance(KEYS[0], START_MSC + 10**8, 1.5)
+    store.is_full = False
+    await keeping.keep()
+    kept = (await store.load(SERVER)).balances
+    assert len(kept) == 2 * BALANCE_CHANGES
+    newest = {one.login: one for one in sorted(kept, key=lambda one: one.time_msc)}
+    assert newest[1] == KeptBalance(1, START_MSC + 10**8, 1.5)
+    assert newest[2].balance == UNKEPT_BALANCES + 3
+
+
+async def test_a_program_that_ends_while_the_disk_is_full_leaves_a_gap_that_is_told() -> None:
+    store, old = Broken(), House()
+    store.is_full = False
+    old.add(0, holding(1.0))
+    keeping = keeper(old, store, lambda _: None)
+    old.walk((10, 5.0), (MINUTE, 7.0))
+    await keeping.keep()
+    store.is_full = True
+    old.walk((3 * MINUTE, 99.0))
+    await keeping.keep()
+
+    new = Restarted()
+    await keeper(new, store).load()
+    new.add(0, holding(1.0))
+    new.walk((6 * MINUTE + 1500, 6.0))
+    whole = {one.start_msc - START_MSC: one.is_whole for one in shown(new, 60)}
+    assert whole == {0: True, MINUTE: False, 6 * MINUTE: False}, "and nothing in between"
+    [day] = shown(new, 86_400)
+    assert (day.high, day.close, day.is_whole) == (7.0, 6.0, False)
+    found = new.history.statistics(KEYS[0], [], START_MSC, START_MSC + 7 * MINUTE)
+    assert not found.is_exact
+
+
+class Unread(Broken):
+    """It cannot be read either."""
+
+    async def load(self, server: str) -> KeptEquity:
+        if self.is_full:
+            raise AdapterError("unreadable", system="equity", retry=True)
+        return await super().load(server)
+
+
+async def test_what_could_not_be_read_at_the_start_is_read_later_and_never_overwritten() -> None:
+    store, old = Unread(), House()
+    store.is_full = False
+    old.add(0, holding(1.0))
+    old.history.balance(KEYS[0], START_MSC, 5.0)
+    old.walk((10, 5.0), (MINUTE + 1, 9.0), (MINUTE + 2, 8.0))
+    await keeper(old, store).keep()
+    store.is_full = True
+    told: list[str] = []
+    new = Restarted()
+    keeping = keeper(new, store, told.append)
+    await keeping.load()
+    new.add(0, holding(1.0))
+    new.history.balance(KEYS[0], START_MSC + MINUTE + 40_000, 6.0)
+    new.walk((MINUTE + 40_000, 3.0), (5 * MINUTE, 4.0))
+    await keeping.keep()
+    assert told == ["equity: unreadable"]
+    assert new.ohlc(bucket_s=60) == [(MINUTE, 3.0, 3.0, 3.0, 3.0), (5 * MINUTE, 4.0, 4.0, 4.0, 4.0)]
+    assert not shown(new, 60)[0].is_whole
+
+    store.is_full = False
+    await keeping.keep()
+    assert keeping.failure is None
+    assert new.ohlc(bucket_s=60) == [
+        (0, 5.0, 5.0, 5.0, 5.0),
+        (MINUTE, 9.0, 9.0, 3.0, 3.0),
+        (5 * MINUTE, 4.0, 4.0, 4.0, 4.0),
+    ]
+    assert [one.is_whole for one in shown(new, 60)] == [True, False, True]
+    assert [one.balance_close for one in shown(new, 60)] == [5.0, 6.0, 6.0]
+    new.walk((5 * MINUTE + 10, 2.0))
+    await keeping.keep()
+    third = Restarted()
+    await keeper(third, store).load()
+    assert third.ohlc(bucket_s=60) == new.ohlc(bucket_s=60)
+    assert third.ohlc(bucket_s=86_400)[0][2:4] == (9.0, 2.0), "the extremes of both runs"
+
+
+@UNHEARD
+async def test_a_full_disk_keeps_nothing_and_has_all_of_it_once_there_is_space(
+    tmp_path: Path,
+) -> None:
+    disk = FaultyDisk("equity-full")
+    try:
+        async with open_equity(tmp_path / "equity.db", vfs=disk.vfs) as store:
+            house = House()
+            house.add(0, holding(1.0))
+            keeping = keeper(house, store, lambda _: None)
+            house.walk((10, 5.0))
+            await keeping.keep()
+            assert keeping.failure is None
+            disk.full = range(disk.operations + 1, 10**9)
+            for minute in range(1, 5):
+                house.walk((minute * MINUTE, 1.0 + minute))
+                await keeping.keep()
+                assert keeping.failure is not None
+                assert "FullError" in keeping.failure
+            disk.full = range(0)
+            await keeping.keep()
+            assert keeping.failure is None
+        async with open_equity(tmp_path / "equity.db") as store:
+            new = Restarted()
+            await keeper(new, store).load()
+            assert new.ohlc(bucket_s=60) == house.ohlc(bucket_s=60)
+    finally:
+        disk.unregister()
+
+
+async def test_a_disk_that_is_full_at_the_start_is_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "s").write_text("")  # no folder, so nothing can be made in it
+    async with open_equity(tmp_path / "s" / "equity.db") as store:
+        house = House()
+        house.add(0, holding(1.0))
+        keeping = keeper(house, store, lambda _: None)
+        await keeping.load()
+        house.walk((10, 5.0))
+        await keeping.keep()
+        assert keeping.failure is not None
+        (tmp_path / "s").unlink()
+        (tmp_path / "s").mkdir()
+        await keeping.keep()
+        assert keeping.failure is None
+        assert len((await store.load(SERVER)).rows) == 4
 
 
 async def test_a_damaged_file_and_one_of_something_else_are_told_from_each_other(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "equity.db").write_bytes(b"no database at all, but long enough" * 100)
-    with pytest.raises(AdapterError, match="cannot open"):
-        async with open_equity(tmp_path / "equity.db"):
-            pass
+    async with open_equity(tmp_path / "equity.db") as store:
+        with pytest.raises(AdapterError, match="NotADBError"):
+            await store.load(SERVER)
+        (tmp_path / "equity.db").unlink()
+        assert await store.load(SERVER) == KeptEquity([], [], [])
     import apsw
 
     other = apsw.Connection(str(tmp_path / "other.db"))
@@ -209,6 +387,11 @@ async def test_a_damaged_file_and_one_of_something_else_are_told_from_each_other
     with pytest.raises(UserError, match="no equity history"):
         async with open_equity(tmp_path / "other.db"):
             pass
+    async with open_equity(tmp_path / "late.db") as store:
+        await store.aclose()
+        (tmp_path / "other.db").replace(tmp_path / "late.db")
+        with pytest.raises(AdapterError, match="no equity history"):
+            await store.keep(SERVER, KeptEquity([], [], []))
 
 
 PROGRAM = """

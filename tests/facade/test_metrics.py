@@ -235,6 +235,7 @@ def feed(**changed: Any) -> FeedHealth:
         ({"feeds": (feed(leader=None),), "linked": 0}, "ready", 200),
         ({"feeds": (feed(quote_age_ms=10**8),)}, "ready", 200),
         ({"crashed": {"Demo-1/1001": "x"}}, "degraded", 200),
+        ({"equity_failure": "disk full"}, "degraded", 200),
     ],
 )
 def test_ready_tells_the_truth(changed: dict[str, Any], status: str, http: int) -> None:

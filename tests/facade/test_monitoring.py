@@ -83,6 +83,10 @@ CASES: dict[str, tuple[list[Series], list[Series]]] = {
         [counter("mt5_refused_total", 11, cause="bad key")],
         [counter("mt5_refused_total", 10, cause="bad key")],
     ),
+    "TidegateEquityNotKept": (
+        [gauge("equity_history_kept", 0)],
+        [gauge("equity_history_kept", 1)],
+    ),
     "TidegateErrors": ([counter("errors_total", 1)], [counter("errors_total", 0)]),
 }
 

@@ -181,6 +181,18 @@ def test_a_trouble_that_comes_back_is_a_message_of_its_own() -> None:
     assert before.thread != after.thread
 
 
+def test_equity_that_is_not_kept_disturbs_nobody_and_its_end_edits_it() -> None:
+    told = templates.equity_not_kept("disk full", NOW_MSC)
+    again = templates.equity_kept_again(told, NOW_MSC + 720_000)
+    assert (told.level, again.level) == (Level.NOTIFY, Level.NOTIFY)
+    assert told.lines[0] == "▲ EQUITY OVER TIME NOT KEPT: disk full"
+    assert again.lines[0] == "● EQUITY OVER TIME KEPT again after 12 min"
+    assert again.thread == told.thread
+    assert again.dedupe_key != told.dedupe_key
+    later = templates.equity_not_kept("disk full", NOW_MSC + 10**9)
+    assert (later.dedupe_key, later.thread != told.thread) == (told.dedupe_key, True)
+
+
 @pytest.mark.parametrize(
     ("shown", "wanted"),
     [
