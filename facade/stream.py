@@ -6,14 +6,14 @@ is kept for a while (`KEPT`), so a slow reader skips nothing of records and coal
 itself: one that falls further behind is told to come back and is let go. Nothing here has a task of
 its own, and no reader holds up another or a guard.
 
-The id of an event is where every account of the reader was then: the sequence numbers in the order
-of its accounts. So it can be resumed from at any process, after any restart, from the journal.
+The id of an event is where every account of its reader is then (`stream_ids.py`): with that it is
+resumed from at any process, after any restart, from the journal. A reader that comes from a process
+which was ahead of this one keeps its own place until this one has caught up: it is told nothing
+again, and no id it is given is behind what it has.
 """
 
-import hashlib
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
@@ -24,9 +24,11 @@ from engine.desk import Desk
 from engine.domain.ids import AccountKey
 from engine.domain.records import Record
 from engine.domain.snapshot import Snapshot
+from engine.errors import AdapterError
 from engine.tap import Listener
 from facade.api_structs_accounts import Views
 from facade.codec import encode_record, time_text
+from facade.stream_ids import Ids, Position
 
 KEPT = 64
 """Deltas that a reader may be behind: 16 s at four a second."""
@@ -37,8 +39,19 @@ AGES_EVERY = 4
 SLICE = 16
 """Accounts looked at in one turn of the loop."""
 HEARTBEAT_S = 2.0
-CURSOR_BYTES = 6000
 PAGE_RECORDS = 500
+ENCODED_A_TURN = 64
+"""Records encoded in one turn of the loop."""
+
+
+class Told(NamedTuple):
+    """One record as readers are told it."""
+
+    key: AccountKey
+    seq: int
+    body: bytes
+    cursor: str
+    """Its id; empty: none is due."""
 
 
 class Delta(NamedTuple):
@@ -47,10 +60,7 @@ class Delta(NamedTuple):
     number: int
     snapshots: bytes
     """A JSON array; empty: nothing changed."""
-    records: tuple[bytes, ...]
-    names: tuple[tuple[AccountKey, int], ...]
-    """Account and `seq` of each record."""
-    cursor: str
+    records: tuple[Told, ...]
 
 
 class Hub:
@@ -65,7 +75,8 @@ class Hub:
         self._period_s = period_s
         self._listener: Listener = desk.listen(self.keys)
         # Heard from here on, and where "here" is: what a snapshot has and the disk not yet, comes.
-        self._seqs = {key: self._listener.since.get(key, 0) for key in self.keys}
+        self._ids = Ids(keys)
+        self._at = Position(self._ids, self._listener.since)
         self._versions: dict[AccountKey, tuple[int, int]] = {}
         self._shown: dict[AccountKey, object] = {}
         self._kept: deque[Delta] = deque(maxlen=KEPT)
@@ -74,8 +85,6 @@ class Hub:
         self._round = 0
         self._due_s = 0.0
         self._lock = anyio.Lock()
-        named = "\n".join(map(str, self.keys)).encode()
-        self._scope = hashlib.blake2b(named, digest_size=4).hexdigest()
 
     @property
     def number(self) -> int:
@@ -87,41 +96,26 @@ class Hub:
         self._listener.close()
 
     def cursor(self) -> str:
-        """Where the deltas are, as text; empty where there are too many accounts."""
-        body = bytearray()
-        for key in self.keys:
-            number = self._seqs[key]
-            while number > 0x7F:
-                body.append(number & 0x7F | 0x80)
-                number >>= 7
-            body.append(number)
-        text = urlsafe_b64encode(bytes(body)).rstrip(b"=").decode()
-        return f"{self._scope}.{text}" if len(text) <= CURSOR_BYTES else ""
+        """Where the deltas are, as an id."""
+        return self._at.text()
 
     def seqs_of(self, cursor: str) -> dict[AccountKey, int] | None:
-        """What a cursor says; None: it is of other accounts, or no cursor."""
-        scope, _, text = cursor.partition(".")
-        try:
-            body = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        except ValueError:
-            return None
-        numbers, number, shift = [], 0, 0
-        for byte in body:
-            number |= (byte & 0x7F) << shift
-            shift += 7
-            if not byte & 0x80:
-                numbers.append(number)
-                number = shift = 0
-            elif shift > 56:
-                return None
-        if scope != self._scope or len(numbers) != len(self.keys) or shift:
-            return None
-        return dict(zip(self.keys, numbers, strict=True))
+        """See `Ids.read`."""
+        return self._ids.read(cursor)
 
-    def ahead(self, cursor: str | None) -> dict[AccountKey, int]:
-        """What a reader has of records that are still to come here: of another process."""
+    def says_too_many(self, cursor: str) -> bool:
+        """See `Ids.says_too_many`."""
+        return self._ids.says_too_many(cursor)
+
+    def place_of(self, cursor: str | None) -> tuple[Position, dict[AccountKey, int]]:
+        """(where a reader with that id is once it has what was missed, what it has of records
+        that are still to come here: those of another process)."""
         known = self.seqs_of(cursor) if cursor else None
-        return {k: seq for k, seq in (known or {}).items() if seq > self._seqs[k]}
+        at = self._at.copy()
+        ahead = {k: seq for k, seq in (known or {}).items() if seq > at.seqs[k]}
+        for key, seq in ahead.items():
+            at.move(key, seq)
+        return at, ahead
 
     async def everything(self) -> bytes:
         """All accounts as they are now: what a reader begins with."""
@@ -132,7 +126,7 @@ class Hub:
             parts.append(self._views.of(self._desk.snapshot(key)))
         return b"[" + b",".join(parts) + b"]"
 
-    async def missed(self, cursor: str) -> AsyncGenerator[bytes, None]:
+    async def missed(self, cursor: str) -> AsyncGenerator[Told, None]:
         """Records since that cursor, up to where the deltas go on.
 
         Raises:
@@ -141,7 +135,8 @@ class Hub:
         known = self.seqs_of(cursor)
         if known is None:
             raise LookupError(cursor)
-        until = dict(self._seqs)
+        until = self._at.seqs.copy()
+        at = Position(self._ids, known)
         for key, seq in known.items():
             after = seq
             while after < until[key]:
@@ -150,7 +145,8 @@ class Hub:
                 if not page:
                     break
                 for record in page:
-                    yield encode_record(record)
+                    body = encode_record(record)
+                    yield Told(key, record.seq, body, at.id_of(key, record.seq, body))
                 after = page[-1].seq
 
     async def after(self, number: int) -> list[Delta] | None:
@@ -168,14 +164,23 @@ class Hub:
     async def _make(self) -> None:
         changed = await self._changed()
         heard = await self._heard()
-        records = tuple(map(encode_record, heard))
-        names = tuple((AccountKey(one.server, one.login), one.seq) for one in heard)
-        if not records and not changed:
+        if not heard and not changed:
             return
+        # Where the deltas are changes with the number of the newest: whoever comes meanwhile
+        # begins at the one before.
+        at = self._at.copy() if heard else self._at
+        told = []
+        for place, record in enumerate(heard):
+            if place % ENCODED_A_TURN == ENCODED_A_TURN - 1:
+                await checkpoint()
+            key, body = AccountKey(record.server, record.login), encode_record(record)
+            is_last = place == len(heard) - 1
+            written = at.id_of(key, record.seq, body, is_last=is_last)
+            told.append(Told(key, record.seq, body, written))
+        self._at = at
         self._number += 1
-        body = b"[" + b",".join(changed) + b"]" if changed else b""
-        cursor = self.cursor() if records else ""
-        self._kept.append(Delta(self._number, body, records, names, cursor))
+        whole = b"[" + b",".join(changed) + b"]" if changed else b""
+        self._kept.append(Delta(self._number, whole, tuple(told)))
 
     async def _heard(self) -> list[Record]:
         """Durable records since the last time, each once; what did not fit the journal has."""
@@ -184,10 +189,12 @@ class Hub:
         else:
             found = self._listener.take()
         fresh = []
+        last: dict[AccountKey, int] = {}
         for record in found:
             key = AccountKey(record.server, record.login)
-            if record.seq > self._seqs[key]:  # else it came while the journal was read
-                self._seqs[key] = record.seq
+            # Else it came while the journal was read.
+            if record.seq > last.get(key, self._at.seqs[key]):
+                last[key] = record.seq
                 fresh.append(record)
         return fresh
 
@@ -198,7 +205,7 @@ class Hub:
         found: list[Record] = []
         try:
             for key in self.keys:
-                after = self._seqs[key]
+                after = self._at.seqs[key]
                 while page := await self._desk.records(key, after, PAGE_RECORDS):
                     found += page
                     after = page[-1].seq
@@ -311,39 +318,68 @@ async def frames(
 ) -> AsyncGenerator[Frame, None]:
     """What one reader is sent, until the program stops, the token runs out, or it is too slow."""
     # One moment: up to the cursor by the journal, from the number on by deltas.
-    number, began, ahead = hub.number, hub.cursor(), hub.ahead(cursor)
-    if cursor:
-        try:
-            async with aclosing(hub.missed(cursor)) as missed:
-                async for record in missed:
-                    yield Frame("event", record)
-        except LookupError:
-            yield Frame("resync", b'{"reason":"of other accounts: read the events again"}')
-    yield Frame("snapshots", await hub.everything(), began)
+    number, (at, ahead) = hub.number, hub.place_of(cursor)
+    began = at.text()
     end_s = anyio.current_time() + left_s
     beat_s = anyio.current_time() + HEARTBEAT_S
-    while anyio.current_time() < end_s:
-        deltas = await hub.after(number)
-        if deltas is None:
-            yield Frame("behind", b'{"reason":"too slow: come again with Last-Event-ID"}')
-            return
-        for delta in deltas:
-            number = delta.number
-            told = delta.records
-            if ahead:
-                pairs = zip(delta.names, delta.records, strict=True)
-                told = tuple(body for (key, seq), body in pairs if seq > ahead.get(key, 0))
-            for place, record in enumerate(told):
-                is_last = place == len(told) - 1
-                yield Frame("event", record, delta.cursor if is_last else "")
-            if delta.snapshots:
-                yield Frame("snapshots", delta.snapshots)
-        if anyio.current_time() >= beat_s:
-            beat_s = anyio.current_time() + HEARTBEAT_S
-            yield Frame("heartbeat", b'{"time":"%b"}' % time_text(desk.health().time_msc).encode())
-        with anyio.move_on_after(period_s):
-            await stopping.wait()
-        if stopping.is_set():
-            yield Frame("stopping", b'{"reason":"the program stops"}')
-            return
-    yield Frame("expired", b'{"reason":"sign in again"}')
+    try:
+        if cursor and hub.seqs_of(cursor) is None:
+            yield Frame("resync", _TOO_MANY if hub.says_too_many(cursor) else _OF_OTHERS)
+        elif cursor:
+            async with aclosing(hub.missed(cursor)) as missed:
+                async for one in missed:
+                    yield Frame("event", one.body, one.cursor)
+                    if anyio.current_time() >= end_s:
+                        yield _EXPIRED
+                        return
+        yield Frame("snapshots", await hub.everything(), began)
+        while anyio.current_time() < end_s:
+            deltas = await hub.after(number)
+            if deltas is None:
+                yield Frame("behind", b'{"reason":"too slow: come again with Last-Event-ID"}')
+                return
+            for delta in deltas:
+                number = delta.number
+                for told in _told(delta.records, at, ahead):
+                    yield told
+                if delta.snapshots:
+                    yield Frame("snapshots", delta.snapshots)
+            now_s = anyio.current_time()
+            if now_s >= beat_s:
+                beat_s = now_s + HEARTBEAT_S
+                yield Frame("heartbeat", _beat(desk))
+            with anyio.move_on_after(period_s):
+                await stopping.wait()
+            if stopping.is_set():
+                yield Frame("stopping", b'{"reason":"the program stops"}')
+                return
+    except AdapterError:  # of the journal, through the engine: what was not told comes then
+        yield Frame("behind", b'{"reason":"the engine is away: come again with Last-Event-ID"}')
+        return
+    yield _EXPIRED
+
+
+def _told(records: Sequence[Told], at: Position, ahead: dict[AccountKey, int]) -> Iterator[Frame]:
+    """Those of a delta that a reader has not, with ids that hold all it has.
+
+    Args:
+        records: of the delta, in order.
+        at: where the reader is; not moved once `ahead` is empty.
+        ahead: what it has of another process; less with each record that is here too.
+    """
+    for one in records:
+        if not ahead:
+            yield Frame("event", one.body, one.cursor)
+        elif one.seq > ahead.get(one.key, 0):
+            yield Frame("event", one.body, at.id_of(one.key, one.seq, one.body))
+        if one.seq >= ahead.get(one.key, one.seq + 1):
+            del ahead[one.key]
+
+
+def _beat(desk: Desk) -> bytes:
+    return b'{"time":"%b"}' % time_text(desk.health().time_msc).encode()
+
+
+_EXPIRED = Frame("expired", b'{"reason":"sign in again"}')
+_OF_OTHERS = b'{"reason":"of other accounts: read the events again"}'
+_TOO_MANY = b'{"reason":"too many accounts for an id: read the events again"}'

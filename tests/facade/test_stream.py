@@ -9,6 +9,7 @@ import pytest
 import trio
 import trio.testing
 
+from engine.errors import AdapterError
 from engine.tap import QUEUE_RECORDS
 from facade.api_structs_accounts import Views
 from facade.stream import KEPT, Frame, Hub, Hubs, frames
@@ -119,7 +120,7 @@ async def test_every_record_comes_once_and_in_order(open_house: Make, autojump_c
     house.desk.say(1002, 2)
     found = [await take(stream, "event") for _ in range(5)]
     assert seqs(found) == [(1001, 2), (1001, 3), (1001, 4), (1002, 2), (1002, 3)]
-    assert [bool(frame.cursor) for frame in found] == [False] * 4 + [True]
+    assert all(frame.cursor for frame in found)
 
 
 async def test_a_reader_that_comes_back_missed_nothing(
@@ -334,6 +335,93 @@ async def test_the_first_id_is_of_what_was_sent_and_not_of_what_came_meanwhile(
     assert known is not None
     assert list(known.values()) == [2], "record 3 is still to come"
     assert seqs([await take(late, "event")]) == [(1001, 3)]
+
+
+async def test_whoever_breaks_off_amid_a_delta_or_a_backlog_gets_the_rest_and_nothing_twice(
+    open_house: Make, autojump_clock: Any
+) -> None:
+    house = open_house()
+    hub = house.hub()
+    stream, steady = house.read(hub), house.read(hub)
+    await quiet(stream)
+    await quiet(steady)
+    house.desk.say(1001, 4)
+    house.desk.say(1002, 3)
+    found = [await take(stream, "event") for _ in range(3)]
+    await stream.aclose()
+    for count in (1, 2):  # of what it missed it reads a part, and breaks off again
+        house.desk.say(1002, 1)
+        await take(steady, "event")
+        again = house.read(hub, found[-1].cursor)
+        found += [await take(again, "event") for _ in range(count)]
+        await again.aclose()
+    again = house.read(hub, found[-1].cursor)
+    found += [await take(again, "event") for _ in range(3)]
+    assert seqs(found) == [(1001, seq) for seq in range(2, 6)] + [(1002, s) for s in range(2, 7)]
+
+
+async def test_no_id_of_a_process_that_is_behind_is_behind_its_reader(
+    open_house: Make, autojump_clock: Any
+) -> None:
+    ahead, behind = open_house(), open_house()
+    ahead.desk.say(1001, 3)
+    cursor = ahead.hub().cursor()
+    hub = behind.hub()
+    stream = behind.read(hub, cursor)
+    first = await take(stream, "snapshots")
+    assert first.cursor == cursor, "this process has not heard of what the reader has"
+    behind.desk.say(1001, 1)
+    behind.desk.say(1002, 1)
+    told = await take(stream, "event")
+    assert seqs([told]) == [(1002, 2)]
+    assert hub.seqs_of(told.cursor) == {key_of(1001): 4, key_of(1002): 2}
+    ahead.desk.say(1002, 1)
+    back = ahead.read(ahead.hub(), told.cursor)
+    ahead.desk.say(1001, 1)
+    assert seqs([await take(back, "event")]) == [(1001, 5)]
+    behind.desk.say(1001, 4)  # it catches up, and goes on
+    found = [await take(stream, "event") for _ in range(2)]
+    assert seqs(found) == [(1001, 5), (1001, 6)]
+    assert found[-1].cursor == hub.cursor()
+
+
+async def test_a_backlog_ends_with_its_token_and_its_id_is_not_of_what_was_not_told(
+    open_house: Make, autojump_clock: Any
+) -> None:
+    house = open_house((1001,))
+    hub = house.hub()
+    cursor = hub.cursor()
+    steady = house.read(hub)
+    await quiet(steady)
+    house.desk.say(1001, 5)
+    for _ in range(5):
+        await take(steady, "event")
+    stream = house.read(hub, cursor, left_s=1)
+    first = await anext(stream)
+    await trio.sleep(2)
+    rest = [frame async for frame in stream]
+    assert [frame.name for frame in rest] == ["expired"]
+    assert hub.seqs_of(first.cursor) == {key_of(1001): 2}
+
+
+async def test_an_engine_that_is_away_ends_a_stream_and_no_record_is_lost(
+    open_house: Make, autojump_clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = open_house((1001,))
+    hub = house.hub()
+    cursor = hub.cursor()
+    house.desk.say(1001, 2)
+    await hub.after(0)
+
+    async def away(*asked: Any) -> Any:
+        raise AdapterError("it is away", system="engine", retry=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.desk, "records", away)
+        frames_told = [frame async for frame in house.read(hub, cursor)]
+        assert [(frame.name, frame.cursor) for frame in frames_told] == [("behind", "")]
+    again = house.read(hub, cursor)
+    assert seqs([await take(again, "event") for _ in range(2)]) == [(1001, 2), (1001, 3)]
 
 
 async def test_an_id_of_a_process_that_is_ahead_gets_nothing_twice(
