@@ -134,7 +134,7 @@ def incidents_of(one: Snapshot, records: Sequence[Record]) -> list[Incident]:
         if isinstance(record, CloseIntended):
             asked.setdefault(record.reason.removeprefix("guard:"), []).append(record.intent_id)
             went.add(record.position_id)
-        elif isinstance(record, PositionClosed):
+        elif isinstance(record, PositionClosed | CloseSettled):
             went.add(record.position_id)
         elif isinstance(record, CloseWaits) and record.position_id not in went:
             waits.setdefault(record.reason.removeprefix("guard:"), set()).add(record.position_id)

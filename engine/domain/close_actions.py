@@ -21,9 +21,11 @@ class AlertKind(StrEnum):
     """Less is left than was to remain, or the other side: somebody else traded meanwhile."""
     STILL_THERE = "still_there"
     """Settled by deals, yet a later report shows the position."""
+    MARKET_CLOSED = "market_closed"
+    """Never an alert: that was CANNOT_ACT. Said as a close that waits (`closed_markets`)."""
 
 
-PAGES = frozenset(AlertKind) - {AlertKind.LATE, AlertKind.LIMITS}
+PAGES = frozenset(AlertKind) - {AlertKind.LATE, AlertKind.LIMITS, AlertKind.MARKET_CLOSED}
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):

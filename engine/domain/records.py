@@ -134,15 +134,17 @@ class CloseWaits(Record, frozen=True, kw_only=True, tag="close_waits"):
     """A close was asked for and not decided: a stronger rule forbids it until a time.
 
     Said again where the reason, the rules or the time change; what follows is a `close_intended` of
-    the same reason, or nothing, where the position went by itself.
+    the same reason, or nothing, where the position went by itself. For `market_closed` it was
+    decided before, and the broker refused it: said once, it goes as soon as that takes it.
     """
 
     position_id: int
     reason: str
     yields_to: tuple[str, ...]
-    """As `sacrificed` of a close, and `money_floor`."""
+    """As `sacrificed` of a close, and `money_floor`, `close_throttle`, `market_closed`."""
     until_msc: int | None
-    """None: nobody knows, as where a news calendar that must be there is not."""
+    """None: nobody knows, as where a news calendar that must be there is not. Of a closed market:
+    when the book has it open next, None where the book has it open now."""
 
 
 class PositionClosed(Record, frozen=True, kw_only=True, tag="position_closed"):

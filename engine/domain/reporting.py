@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from engine.domain import (
     booking,
     close_evidence,
+    closed_markets,
     closing,
     driving,
     guarding,
@@ -92,6 +93,7 @@ def on_report(draft: Draft, event: ReportCame) -> None:
             order, report, event.asked_msc, draft.time_msc, event.jitter
         ),
     )
+    closed_markets.say_waiting(draft)
     reason = live_of(draft).flatten_reason
     if reason:
         set_live(draft, flatten_reason="")
@@ -192,6 +194,7 @@ def on_result(draft: Draft, event: ResultCame) -> None:
                 order.intent_id,
                 lambda one: answered(one, result, draft.time_msc, event.jitter, event.opens_msc),
             )
+    closed_markets.say_waiting(draft)
 
 
 def _open(draft: Draft, report: FullReport) -> None:

@@ -28,6 +28,8 @@ class RetcodeClass(StrEnum):
     """The account or the broker allows no more."""
 
 
+MARKET_CLOSED = 10018
+
 RETCODES: dict[int, tuple[RetcodeClass, str]] = {
     # The terminal's own answers: nothing was sent to the server.
     -1: (RetcodeClass.BACK_OFF, "of an older epoch, not sent"),
@@ -47,7 +49,7 @@ RETCODES: dict[int, tuple[RetcodeClass, str]] = {
     10015: (RetcodeClass.NEW_PRICE, "invalid price"),
     10016: (RetcodeClass.OUR_MISTAKE, "invalid stops"),
     10017: (RetcodeClass.WAIT, "trading disabled"),
-    10018: (RetcodeClass.WAIT, "market closed"),
+    MARKET_CLOSED: (RetcodeClass.WAIT, "market closed"),
     10019: (RetcodeClass.LIMITS, "not enough money"),
     10020: (RetcodeClass.NEW_PRICE, "prices changed"),
     10021: (RetcodeClass.BACK_OFF, "no quotes to act on"),

@@ -63,6 +63,19 @@ def opened_at(sessions: Sessions, time_msc: int) -> int | None:
     return max((o for o in openings if o <= time_msc), default=None)
 
 
+def opens_at(sessions: Sessions, time_msc: int) -> int | None:
+    """When the next session opens, in UTC milliseconds; None while one runs, or there is none."""
+    if is_open(sessions, time_msc):
+        return None
+    monday = _monday(sessions, time_msc)
+    openings = [
+        _instant(sessions, monday + timedelta(days=days), opens)
+        for days in (-7, 0, 7)
+        for opens, _ in _merged(sessions)
+    ]
+    return min((o for o in openings if o > time_msc), default=None)
+
+
 @lru_cache(maxsize=1024)
 def _merged(sessions: Sessions) -> tuple[tuple[int, int], ...]:
     """Spans in minutes of the week from Monday 00:00, adjoining ones joined.

@@ -45,12 +45,14 @@ export function cameOf(record, later) {
   });
 }
 
-/** Closes that a stronger rule holds back: the position neither went nor was its close decided. */
+/** Closes held back by a stronger rule, or by a closed market: the position has not gone. */
 function waiting(came) {
   const held = new Map();
   for (const one of came) {
     if (one.type === "close_waits") held.set(one.position_id, one);
-    if (["close_intended", "position_closed"].includes(one.type)) held.delete(one.position_id);
+    if (["close_intended", "position_closed", "close_settled"].includes(one.type)) {
+      held.delete(one.position_id);
+    }
   }
   return [...held.values()];
 }

@@ -170,6 +170,8 @@ def test_an_incident_is_not_flat_while_a_close_waits_for_a_stronger_rule(call: M
     went = [*kept, record("position_closed", 5, seq=7, position_id=2, reason=reason, profit=1.0,
                           volume_lots=1.0)]  # fmt: skip
     assert call("incident_story.js", "flatness", mine, went)["isFlat"]
+    settled = [*kept, record("close_settled", 5, seq=7, intent_id="b", position_id=2)]
+    assert call("incident_story.js", "flatness", mine, settled)["waits"] == 0
 
 
 def test_what_is_handed_over_has_no_name_and_no_id_at_any_depth(call: Module) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from engine.domain.records import CloseIntended, CloseSettled, CloseWaits
 from facade.queries_incidents import incidents_of
@@ -61,3 +62,6 @@ async def test_a_breach_is_not_flat_while_a_close_waits_for_a_stronger_rule(
     assert (held.closes, held.settled, held.waits, held.flat_after_ms) == (1, 1, 1, None)
     (flat,) = incidents_of(one, [*after, settled])
     assert (flat.waits, flat.flat_after_ms) == (0, 90)
+    market = replace(waits, seq=89, position_id=1001, yields_to=("market_closed",))
+    (flat,) = incidents_of(one, [*after, market, settled])
+    assert (flat.waits, flat.flat_after_ms) == (0, 90), "settled, whoever closed it"
