@@ -53,7 +53,7 @@ from engine.domain.link_events import ClosesDurable, HeartbeatCame, LinkEvent, T
 from engine.domain.quotes import Quote
 from engine.domain.records import Record
 from engine.domain.reporting import symbols_in
-from engine.domain.step import Step, obey, step
+from engine.domain.step import Step
 from engine.domain.valuation import symbols_needed
 from engine.domain.watch import Marks
 from engine.inbox import Asked, Inbox, Item, Noted, Reported, Told
@@ -63,6 +63,7 @@ from engine.outbox import Seen
 from engine.ports import Journal, Outbox
 from engine.seats import Seat
 from engine.sentry import Sentry
+from engine.stuck import obey, step
 
 CRASHED = "crashed"
 """The cause of the halt of an account whose actor was given up."""
@@ -90,7 +91,6 @@ class Actor:
         """Args:
         on_settled: is called at each change, before anything of it is durable.
         hands: of a live account.
-        entries: kept of it so far.
         """
         self.state = state
         """Replaced by each step in one assignment; never half of one."""

@@ -72,3 +72,7 @@ class JournalError(Exception):
 
 class JournalFullError(JournalError):
     """The disk is full: all before is kept, this append is not, and it may be tried again."""
+
+
+class StuckError(Exception):
+    """A step of one account did not end and was interrupted; nothing of it is done."""

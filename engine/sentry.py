@@ -11,10 +11,11 @@ from engine.domain.events import QuoteMarked
 from engine.domain.marks import base_of
 from engine.domain.quotes import Quote
 from engine.domain.watch import Marks, Watch
-from engine.domain.watching import Holding, holding_of, watch_of
+from engine.domain.watching import Holding
 from engine.inbox import Told
 from engine.marking.reference import mark_of, valued, wakes
 from engine.seats import Seat
+from engine.stuck import holding_of, watch_of
 
 
 class Sentry:
