@@ -1,7 +1,8 @@
 """Actors under one roof: a crashed account is given up alone, and all of them stop in good order.
 
 A job that raises three times over is poison: its account is halted with a record, its last snapshot
-stays readable, its siblings go on. A journal that fails is another matter: everything stops.
+stays readable, its siblings go on. So is an account whose steps do not end, where they are
+interrupted. A journal that fails is another matter: everything stops.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,16 +20,19 @@ from engine.domain.ids import AccountKey
 from engine.domain.link_events import LinkEvent
 from engine.domain.step import Step
 from engine.domain.valuation import symbols_needed
-from engine.errors import JournalError
+from engine.errors import JournalError, StuckError
 from engine.inbox import TICK_LIMIT, URGENT_LIMIT, Asked, Inbox, Noted, Reported
 from engine.link import Receipt
 from engine.marking.wakes import MarkingFeed
 from engine.ports import Journal, Outbox
 from engine.router import Router
 from engine.seats import Seat, Seats
+from engine.stuck import cuts_of
 
 TRIES = 3
 """How often a job may raise before it is taken for poison."""
+STUCK_REST_S = 0.25
+"""Before such an account has another turn: what waited for this one is done before the next."""
 SETTLE_S = 3.0
 """How long actors have to finish at a shutdown."""
 
@@ -175,13 +179,19 @@ class Supervisor:
         trouble = ""
         at, tries = None, 0
         while tries < TRIES:
+            is_stuck = False
             try:
                 await actor.run()
             except* JournalError:
                 raise
             except* Exception as crash:  # noqa: BLE001  # one account's trouble is its own
                 trouble = _first_line(crash)
+                is_stuck = crash.subgroup(StuckError) is not None
             tries = tries + 1 if actor.at is at else 1
+            if is_stuck:
+                # Whoever's task it was cut short in, and whatever it was about.
+                tries = max(tries, cuts_of(actor.key))
+                await trio.sleep(STUCK_REST_S)
             at = actor.at
         try:
             await actor.give_up(trouble)

@@ -35,6 +35,7 @@ COUNTERS: Mapping[str, tuple[str, str]] = {
     "fills_before_quotes": ("feed", "Fills whose quote did not come within half a second."),
     "ticks": ("feed", "Quotes that came, by broker server."),
     "alerts_sent": ("channel", "Alerts a channel accepted."),
+    "account_steps_cut_short": ("", "Steps of one account that did not end."),
     "errors": ("", "Accounts given up, alerts lost, requests that failed inside."),
     "ratelimit_block": ("", "Requests answered 429."),
     "audit_events": ("", "Entries this process wrote to the audit log."),

@@ -8,6 +8,7 @@ import trio
 
 from engine.domain.ids import AccountKey
 from engine.garbage import collect_seldom
+from engine.stuck import stuck_cut_short
 from facade import systemd
 from facade.http_setup import serve_floor
 from facade.internal_setup import internal_socket_of
@@ -30,6 +31,13 @@ async def serve(
         UserError, AdapterError: it cannot start; says why.
         JournalError: it failed; nothing is acknowledged any more.
     """
+    with stuck_cut_short() as is_armed:
+        if not is_armed:
+            log.warning("steps that do not end are not cut short here: they end the process")
+        await _serve(settings, on_open)
+
+
+async def _serve(settings: Settings, on_open: Callable[[Floor], Awaitable[None]] | None) -> None:
     async with trio.open_nursery() as nursery:
         watchdog = Watchdog()
         await nursery.start(watchdog.run)

@@ -40,6 +40,7 @@ from engine.operations import DeskOperations
 from engine.ports import Operations
 from engine.recovery import Recovery, recover
 from engine.secret import Secret
+from engine.stuck import cuts
 from engine.terminals import LateLink, LinkTerminals
 from facade.anchors import keep_anchors
 from facade.audit import CountedTrail
@@ -120,6 +121,7 @@ async def open_floor(
             engine, outbox, words, clock, settings.keys.alerts.desk_url, meter=metrics
         )
         metrics.watch("alerts_sent", lambda: sent_by_channel(outbox))
+        metrics.watch("account_steps_cut_short", lambda: {"": cuts()})
         async with trio.open_nursery() as nursery:
             await nursery.start(outbox.run)
             nursery.start_soon(_note_heads, settings, journal, outbox, clock)

@@ -28,20 +28,27 @@ from adapters.mt5.certificates import CertificateFiles, make_certificates, serve
 from adapters.mt5.gateway import Gateway
 from adapters.sqlite.journal import SqliteEpochs, open_journal
 from engine.clock import SteadyClock, SystemClock
+from engine.domain import step as deciding
 from engine.domain.beliefs import Terms
 from engine.domain.close_terms import Terms as CloseTerms
+from engine.domain.drafts import Draft
 from engine.domain.ids import AccountKey
+from engine.domain.link_events import LinkEvent, TimePassed
 from engine.garbage import collect_seldom
 from engine.live_engine import LiveAccount, LiveEngine
 from engine.marking.warming import warm_up
 from engine.recovery import recover
+from engine.stuck import stuck_cut_short
 from engine.terminals import LateLink, LinkTerminals
 from facade.metrics import Metrics
-from perf.live_world import FIRST_LOGIN, KEY, SERVER, World, make_world, specs
+from perf.live_world import FIRST_LOGIN, FRAME_S, KEY, SERVER, World, make_world, specs
 
 WARM_BREACHES = 40
 """The first ones are not counted."""
 IDLE_S = 3.0
+BAD = ("raising", "looping", "busy")
+"""What one account does: raises at whatever it has to do; has a step that never ends; finds more to
+do in all it does, and so never rests."""
 
 
 class _Ring:
@@ -59,14 +66,32 @@ class Floor:
         self.gateway = gateway
         self.port = port
 
-    def spoil(self, number: int) -> None:
-        """From here on this account raises on whatever it has to do."""
-        actor = self.engine._actor(AccountKey(SERVER, FIRST_LOGIN + number))
+    def spoil(self, number: int, how: str) -> None:
+        """From here on this account is bad; see `BAD`."""
+        key = AccountKey(SERVER, FIRST_LOGIN + number)
+        actor = self.engine._actor(key)
+        do, on_link_event = actor._do, deciding._on_link_event
 
         def fail(_job: object) -> None:
             raise RuntimeError("planted by the bench")
 
-        vars(actor)["_do"] = fail
+        def loop(draft: Draft, event: LinkEvent) -> None:
+            while draft.state.spec.key == key:
+                pass
+            on_link_event(draft, event)
+
+        def feed_itself(job: Any) -> Any:
+            if actor.inbox.has_room and not actor.inbox:
+                self.engine.note_soon(key, TimePassed(time_msc=0))
+            return do(job)
+
+        match how:
+            case "raising":
+                vars(actor)["_do"] = fail
+            case "looping":
+                vars(deciding)["_on_link_event"] = loop
+            case _:
+                vars(actor)["_do"] = feed_itself
 
     def unsound(self, count: int) -> list[str]:
         """Accounts that are not linked, not valued, or do not agree with their broker."""
@@ -230,13 +255,14 @@ async def _live(floor: Floor, terminals: Terminals, options: argparse.Namespace)
     began, began_s = time.process_time(), trio.current_time()
     await terminals.do("quotes")
     quoting = (time.process_time() - began) / (trio.current_time() - began_s)
-    if options.bad:
-        floor.spoil(options.accounts - 1)
     profile = cProfile.Profile() if options.profile else None
     if profile is not None:
         profile.enable()
     began, began_s = time.process_time(), trio.current_time()
-    told = await terminals.do("live")
+    async with trio.open_nursery() as beside:
+        if options.bad:
+            beside.start_soon(_spoil_later, floor, options)
+        told = await terminals.do("live")
     busy = (time.process_time() - began) / (trio.current_time() - began_s)
     if profile is not None:
         profile.disable()
@@ -253,6 +279,12 @@ async def _live(floor: Floor, terminals: Terminals, options: argparse.Namespace)
         "quotes_core": quoting,
         "live_core": busy,
     }
+
+
+async def _spoil_later(floor: Floor, options: argparse.Namespace) -> None:
+    """Among the breaches that count."""
+    await trio.sleep((WARM_BREACHES + 10) * options.each * FRAME_S)
+    floor.spoil(options.accounts - 1, options.bad)
 
 
 async def _start(
@@ -285,12 +317,13 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=8, help="frames from one breach to the next")
     parser.add_argument("--journal", choices=("sqlite", "memory"), default="sqlite")
     parser.add_argument("--storm", action="store_true", help="one tick breaches every account")
-    parser.add_argument("--bad", action="store_true", help="one account raises on every event")
+    parser.add_argument("--bad", choices=BAD, help="what one account does")
     parser.add_argument("--folder", help="where the journal lies; default: the temporary folder")
     parser.add_argument("--profile", help="writes cProfile's statistics here")
     options = parser.parse_args()
     warm_up()
-    print(json.dumps(trio.run(measure, options)))
+    with stuck_cut_short():
+        print(json.dumps(trio.run(measure, options)))
 
 
 if __name__ == "__main__":
