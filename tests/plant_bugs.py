@@ -130,6 +130,27 @@ BUGS = (
         new="                bid *= 1.0 / leg_bid\n                ask *= 1.0 / leg_ask\n",
         tests=("tests/marking",),
     ),
+    Bug(
+        name="a step that does not end is not cut short",
+        file="engine/stuck.py",
+        old="    if _TURN.is_collecting or _TURN.used_s() < _TURN.over_s:\n",
+        new="    if _TURN.over_s:\n",
+        tests=("tests/engine/test_stuck.py", "tests/live/test_live_stuck.py"),
+    ),
+    Bug(
+        name="a step's age by the clock on the wall",
+        file="engine/stuck.py",
+        old="        return time.thread_time() - self.collected_s\n",
+        new="        return time.monotonic() - self.collected_s\n",
+        tests=("tests/engine/test_stuck.py",),
+    ),
+    Bug(
+        name="a stuck step is raised wherever the signal comes",
+        file="engine/stuck.py",
+        old="    if frame is None or frame.f_code in (_RUN, _ON_COLLECTION):\n",
+        new="    if frame is None:\n",
+        tests=("tests/engine/test_stuck.py",),
+    ),
 )
 
 
