@@ -32,6 +32,7 @@ from engine.intake import Intake
 from engine.link import LinkQuote, PositionChange, Receipt, Sent, TerminalFacts
 from engine.meters import Meter
 from engine.rush import Rush
+from engine.tapes import Tapes
 from engine.terminal_gauges import TerminalGauges
 
 _HEDGING = 2
@@ -44,6 +45,8 @@ class Accounts(Protocol):
     """Where the events of accounts go."""
 
     rush: Rush
+    tapes: Tapes
+    """Where the broker's own equity is taken down."""
 
     async def note(self, key: AccountKey, event: LinkEvent, receipt: Receipt | None = None) -> None:
         """Waits while the account has no room."""
@@ -166,6 +169,7 @@ class LiveSink:
     async def heartbeat(self, key: AccountKey, heartbeat: Heartbeat, sent: Sent) -> None:
         """See `LinkSink.heartbeat`."""
         self.gauges.beat(key, sent)
+        self._accounts.tapes.beat(key, heartbeat.equity)
         event = HeartbeatCame(time_msc=0, heartbeat=heartbeat, quotes={})
         await self._accounts.note(key, event)
 

@@ -53,6 +53,7 @@ from engine.rounds import note_account, pass_time
 from engine.rush import Rush
 from engine.supervisor import Supervisor
 from engine.tap import Listener, Tap
+from engine.tapes import Tapes
 from engine.verdicts import find_verdict
 
 PULSE_S = 0.1
@@ -130,6 +131,7 @@ class LiveEngine:
         self.rush = Rush()
         """Closes on their way out."""
         self.meter = meter or NoMeter()
+        self.tapes = Tapes(clock, self.meter)
         self.started_msc = clock.wall_msc()
         self._settings = settings or EngineSettings()
         self._clock = clock
@@ -173,6 +175,7 @@ class LiveEngine:
     ) -> _Server:
         symbols = tuple(one.symbol for one in instruments)
         feed = Feed(symbols)
+        taped = self.tapes.add(name, [account.key for account in own], symbols)
         supervisor = Supervisor(
             [account.recovery.state for account in own],
             feed,
@@ -180,6 +183,7 @@ class LiveEngine:
             NoReplayBroker(),
             self._clock,
             conflates=True,
+            on_settled=taped.settled,
             on_crash=on_crash,
             hands=hands,
             entries=[account.recovery.entries for account in own],
@@ -203,7 +207,7 @@ class LiveEngine:
             names,
             supervisor.router,
             self._clock,
-            None if on_batch is None else (lambda batch: on_batch(name, batch)),
+            taped.hearing(on_batch and partial(on_batch, name)),
         )
         history = EquityHistory([a.key for a in own], feed, supervisor.seats.by_slot)
         supervisor.router.history = history
@@ -232,6 +236,7 @@ class LiveEngine:
                     pulses.start_soon(self._pulse)
                     pulses.start_soon(self._note)
                     pulses.start_soon(self._keep_states)
+                    pulses.start_soon(self.tapes.run)
 
     async def stop(self, deadline_s: float = 3.0) -> tuple[AccountKey, ...]:
         """Takes nothing more, lets accounts finish, keeps their states; who did not finish."""

@@ -55,8 +55,8 @@ def compare_all(replay: "Replay") -> list[dict[str, Any]]:
 
 
 @dataclass(slots=True)
-class _Breach:
-    """One breach being compared."""
+class PolledBreach:
+    """One breach being compared: `take` the ticks from it on, `finish`, then read `results`."""
 
     record: GuardBreach
     state: AccountState
@@ -139,7 +139,7 @@ def _compare(replay: "Replay", periods: Sequence[str]) -> list[PollComparison]:
     lengths = [period_msc(period) for period in periods]
     breaches = _breaches(replay, lengths) if lengths else []
     waiting = sorted(breaches, key=lambda breach: breach.record.time_msc)
-    active: list[_Breach] = []
+    active: list[PolledBreach] = []
     latest = LatestQuotes(replay.stream.symbols)
     last_msc = 0
     for batch in replay.stream.batches(BATCH_TICKS) if waiting else ():
@@ -158,7 +158,7 @@ def _compare(replay: "Replay", periods: Sequence[str]) -> list[PollComparison]:
     return [result for breach in breaches for result in breach.results(periods)]
 
 
-def _breaches(replay: "Replay", lengths: Sequence[int]) -> list[_Breach]:
+def _breaches(replay: "Replay", lengths: Sequence[int]) -> list[PolledBreach]:
     numbers = {account.spec.key: number for number, account in enumerate(replay.book.accounts)}
     found = []
     for record in replay.records:
@@ -166,31 +166,34 @@ def _breaches(replay: "Replay", lengths: Sequence[int]) -> list[_Breach]:
             continue
         changes = replay.changes(numbers[AccountKey(record.server, record.login)])
         at = bisect_left(changes, record.seq, key=lambda change: change.state.seq)
-        state = changes[at].state
-        guards = state.spec.guards
-        place = next(n for n, guard in enumerate(guards) if guard.name == record.guard)
-        guard = guards[place]
-        assert isinstance(guard, EquityLimit), "only equity limits have floors"
-        tracker: int | None = None
-        if guard.reference is Reference.EQUITY_HIGH_WATER:
-            tracker = 0
-        elif follows_day_high(guard):
-            tracker = tracker_index(guards, place)
-        reset = guard.reset
-        time_msc = record.time_msc
-        found.append(
-            _Breach(
-                record=record,
-                state=state,
-                guard=guard,
-                until_msc=NEVER_MSC if reset is None else next_reset_msc(reset, time_msc),
-                phases=[Phases(length, time_msc) for length in lengths],
-                tracker=tracker,
-                high=0.0 if tracker is None else state.marks.trackers[tracker],
-                standing=(time_msc, round(record.equity * 10**state.spec.digits), True),
-            )
-        )
+        found.append(polled_breach(record, changes[at].state, lengths))
     return found
+
+
+def polled_breach(
+    record: GuardBreach, state: AccountState, lengths_ms: Sequence[int]
+) -> PolledBreach:
+    """A breach that nobody has polled yet; `state`: as it stood at the verdict."""
+    guards = state.spec.guards
+    place = next(n for n, guard in enumerate(guards) if guard.name == record.guard)
+    guard = guards[place]
+    assert isinstance(guard, EquityLimit), "only equity limits have floors"
+    tracker: int | None = None
+    if guard.reference is Reference.EQUITY_HIGH_WATER:
+        tracker = 0
+    elif follows_day_high(guard):
+        tracker = tracker_index(guards, place)
+    reset, time_msc = guard.reset, record.time_msc
+    return PolledBreach(
+        record=record,
+        state=state,
+        guard=guard,
+        until_msc=NEVER_MSC if reset is None else next_reset_msc(reset, time_msc),
+        phases=[Phases(length, time_msc) for length in lengths_ms],
+        tracker=tracker,
+        high=0.0 if tracker is None else state.marks.trackers[tracker],
+        standing=(time_msc, round(record.equity * 10**state.spec.digits), True),
+    )
 
 
 def _offset(record: GuardBreach, batch: TickBatch) -> int:

@@ -34,6 +34,7 @@ COUNTERS: Mapping[str, tuple[str, str]] = {
     "mt5_reconnects": ("", "Links that ended: each is followed by another, or by an alert."),
     "fills_before_quotes": ("feed", "Fills whose quote did not come within half a second."),
     "ticks": ("feed", "Quotes that came, by broker server."),
+    "tapes": ("result", "Cuts of a breach's ticks: kept, failed, or lost among too many."),
     "alerts_sent": ("channel", "Alerts a channel accepted."),
     "account_steps_cut_short": ("", "Steps of one account that did not end."),
     "errors": ("", "Accounts given up, alerts lost, requests that failed inside."),

@@ -27,6 +27,7 @@ from adapters.notify.telegram_reader import TelegramReader
 from adapters.sqlite.audit import open_audit
 from adapters.sqlite.equity import open_equity
 from adapters.sqlite.journal import SqliteEpochs, SqliteJournal, open_journal
+from adapters.sqlite.tape import open_tapes
 from engine.alerting import Alerting
 from engine.audit import AuditTrail
 from engine.book_accounts import BookAccount
@@ -41,6 +42,7 @@ from engine.ports import Operations
 from engine.recovery import Recovery, recover
 from engine.secret import Secret
 from engine.stuck import cuts
+from engine.tapes import TapeStore
 from engine.terminals import LateLink, LinkTerminals
 from facade.anchors import keep_anchors
 from facade.audit import CountedTrail
@@ -109,6 +111,7 @@ async def open_floor(
         open_journal(settings.journal, queue_appends=queue, on_commit=commit) as journal,
         open_audit(settings.state / "audit.db") as audit,
         open_equity(settings.state / "equity.db") as equity_store,
+        open_tapes(settings.state / "tapes.db") as tape_store,
     ):
         accounts = [
             _live_account(settings, account, await recover(account.spec.key, journal))
@@ -135,7 +138,7 @@ async def open_floor(
             if reader is not None:
                 nursery.start_soon(reader.run)
             address = await _listen(nursery, gateway, tls, settings)
-            _tell_surroundings(engine, gateway, journal, address, thumbprint)
+            _tell_surroundings(engine, gateway, journal, tape_store, address, thumbprint)
             replayed = sum(account.recovery.replayed for account in accounts)
             floor = Floor(
                 engine,
@@ -210,13 +213,19 @@ def _equity_keeper(
     return keeper
 
 
+def _not_taped(cause: str) -> None:
+    log.error("the ticks of a breach are not kept", cause=cause)
+
+
 def _tell_surroundings(
     engine: LiveEngine,
     gateway: Gateway,
     journal: SqliteJournal,
+    tape_store: TapeStore,
     address: tuple[str, int],
     thumbprint: str,
 ) -> None:
+    engine.tapes.store, engine.tapes.on_failure = tape_store, _not_taped
     around = engine.surroundings
     around.listening = f"{address[0]}:{address[1]}"
     around.thumbprint = thumbprint
@@ -288,6 +297,8 @@ async def _close(floor: Floor, keeper: EquityKeeper) -> None:
     await floor.outbox.drain(0.5)
     with trio.move_on_after(1.0):
         await keeper.keep()
+    with trio.move_on_after(0.5):
+        await floor.engine.tapes.flush()
 
 
 def _live_account(settings: Settings, account: BookAccount, recovery: Recovery) -> LiveAccount:

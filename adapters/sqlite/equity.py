@@ -1,27 +1,21 @@
 """Equity histories in a small SQLite database of their own, `equity.db` beside the journal.
 
-Its own, so that it never stands before an append: it has another thread, another file, and commits
-that wait for no disk. With `synchronous = NORMAL` a commit in WAL mode survives a killed program
-as soon as it returned; a power cut may take the last ones, and leaves the file whole. It may be
-deleted while no engine runs: the history then begins anew. After an error it is opened anew, so a
-file that was damaged may also be taken away, or put right, while the engine runs.
+See `beside.py`. It may be deleted while no engine runs: the history then begins anew.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import apsw
 import numpy as np
-import trio
 
-from adapters.sqlite.schema import refuse_old_sqlite
+from adapters.sqlite.beside import Beside, Kind, writing
 from engine.equity_history import BALANCE_CHANGES, LEVELS, RUNS
 from engine.equity_kept import KeptBalance, KeptEquity, KeptRow, Watched
-from engine.errors import AdapterError, UserError
+from engine.errors import AdapterError
 
-T = TypeVar("T")
 APPLICATION_ID = 1414087749  # "TIDE", in the header of every such file
 _TABLES = """
 CREATE TABLE bucket (
@@ -62,69 +56,19 @@ DELETE FROM run WHERE server = ?1 AND began_msc <= (
 """
 
 
-class SqliteEquityStore:
-    """`EquityStore` in a database; made by `open_equity`. One thread at a time touches it."""
+KIND = Kind(APPLICATION_ID, _TABLES, "equity history", "equity")
 
-    def __init__(self, path: Path, vfs: str | None = None) -> None:
-        """Opens nothing yet."""
-        self._path = path
-        self._vfs = vfs
-        self._connection: apsw.Connection | None = None
-        self._lock = trio.Lock()
 
-    async def open(self) -> None:
-        """Opens it, as everything else does where it is not open.
-
-        Raises:
-            UserError: it is something else; SQLite is too old.
-            AdapterError: it cannot be opened now.
-        """
-        await self._run(lambda _: None)
-
-    async def aclose(self) -> None:
-        """Closes it; it may be opened again."""
-        with trio.CancelScope(shield=True):
-            async with self._lock:
-                with suppress(apsw.Error):
-                    await trio.to_thread.run_sync(self._close)
+class SqliteEquityStore(Beside):
+    """`EquityStore` in a database; made by `open_equity`."""
 
     async def load(self, server: str) -> KeptEquity:
         """See `EquityStore.load`."""
-        return await self._asked(lambda connection: _load(connection, server))
+        return await self.asked(lambda connection: _load(connection, server))
 
     async def keep(self, server: str, kept: KeptEquity) -> None:
         """See `EquityStore.keep`. One that was begun is waited for even when cancelled."""
-        await self._asked(lambda connection: _keep(connection, server, kept))
-
-    async def _asked(self, work: Callable[[apsw.Connection], T]) -> T:
-        try:
-            return await self._run(work)
-        except UserError as error:  # put there while the engine runs: no reason to end it
-            raise AdapterError(str(error), system="equity", retry=True) from error
-
-    async def _run(self, work: Callable[[apsw.Connection], T]) -> T:
-        async with self._lock:
-            try:
-                return await trio.to_thread.run_sync(self._worked, work)
-            except (apsw.Error, OSError) as error:
-                cause = f"{type(error).__name__}: {error}"
-                raise AdapterError(cause, system="equity", retry=True) from error
-
-    def _worked(self, work: Callable[[apsw.Connection], T]) -> T:
-        """In a thread. What failed is not gone on with: next time it is opened anew."""
-        if self._connection is None:
-            self._connection = _connect(self._path, self._vfs)
-        try:
-            return work(self._connection)
-        except BaseException:
-            with suppress(apsw.Error):
-                self._close()
-            raise
-
-    def _close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        await self.asked(lambda connection: _keep(connection, server, kept))
 
 
 def _load(connection: apsw.Connection, server: str) -> KeptEquity:
@@ -146,8 +90,7 @@ def _load(connection: apsw.Connection, server: str) -> KeptEquity:
 
 def _keep(connection: apsw.Connection, server: str, kept: KeptEquity) -> None:
     execute = connection.execute
-    execute("BEGIN IMMEDIATE")
-    try:
+    with writing(connection):
         for row in kept.rows:
             values = (server, *row[:2], row.logins.tobytes(), row.marks.tobytes())
             execute("INSERT OR REPLACE INTO bucket VALUES (?, ?, ?, ?, ?)", values)
@@ -160,11 +103,6 @@ def _keep(connection: apsw.Connection, server: str, kept: KeptEquity) -> None:
         for login in {one.login for one in kept.balances}:
             execute(_OLD_BALANCES, (server, login, BALANCE_CHANGES))
         execute(_OLD_RUNS, (server, RUNS))
-        execute("COMMIT")
-    except BaseException:
-        with suppress(apsw.Error):
-            execute("ROLLBACK")
-        raise
 
 
 @asynccontextmanager
@@ -180,31 +118,10 @@ async def open_equity(path: Path, *, vfs: str | None = None) -> AsyncIterator[Sq
     Raises:
         UserError: it is something else; SQLite is too old.
     """
-    store = SqliteEquityStore(path, vfs)
+    store = SqliteEquityStore(path, KIND, vfs)
     with suppress(AdapterError):
         await store.open()
     try:
         yield store
     finally:
         await store.aclose()
-
-
-def _connect(path: Path, vfs: str | None) -> apsw.Connection:
-    refuse_old_sqlite(apsw.sqlite_lib_version())
-    path.touch(mode=0o600, exist_ok=True)
-    connection = apsw.Connection(str(path), vfs=vfs)
-    try:
-        connection.set_busy_timeout(1000)
-        if not connection.pragma("application_id") and not connection.pragma("schema_version"):
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute(_TABLES)
-            connection.pragma("application_id", APPLICATION_ID)
-            connection.execute("COMMIT")
-        if connection.pragma("application_id") != APPLICATION_ID:
-            raise UserError("this is no equity history", place=str(path))
-        for setting in ("journal_mode = WAL", "synchronous = NORMAL", "trusted_schema = OFF"):
-            connection.execute(f"PRAGMA {setting}").fetchall()
-    except BaseException:
-        connection.close()
-        raise
-    return connection
