@@ -6,6 +6,7 @@ the scalar arithmetic of a verdict to the last bit.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import msgspec
@@ -221,6 +222,9 @@ def _course(
             limit = next((one for one in ticks.limits if one.guard == guard), None)
             if limit is not None:
                 floor[ticks.first_index :] = limit.floor_minor
+        for one, after in pairwise([*placed, Change(size, placed[-1].state)]):
+            if not one.state.known:
+                equity[one.index : after.index] = floor[one.index : after.index] = np.nan
     return _Course(equity, floor)
 
 
