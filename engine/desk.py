@@ -17,6 +17,7 @@ from engine.domain.records import Record
 from engine.domain.snapshot import Snapshot
 from engine.equity_history import Bucket, PeriodStatistics
 from engine.tap import Listener
+from engine.tapes import TapeReader
 
 
 class FeedHealth(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +71,10 @@ class Taken(msgspec.Struct, frozen=True):
 
 class Desk(Protocol):
     """The one door. Reads are dictionary look-ups: they enter no inbox and slow no guard."""
+
+    @property
+    def tapes(self) -> TapeReader:
+        """Breaches tick by tick, and prices."""
 
     def keys(self) -> Sequence[AccountKey]:
         """Every account, in the order of the book."""

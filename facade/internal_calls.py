@@ -103,6 +103,15 @@ class OfVerdict(msgspec.Struct):
     verdict_id: str
 
 
+class OfPrices(msgspec.Struct):
+    """Prices of one symbol of an account's server over time."""
+
+    key: AccountKey
+    symbol: str
+    from_msc: int
+    to_msc: int
+
+
 class Turn:
     """How long this task has kept the loop."""
 
@@ -160,6 +169,8 @@ class SlowCalls:
             "equity": (OfEquity, self._equity),
             "statistics": (OfPeriod, self._statistics),
             "outlook": (OfOutlook, self._outlook),
+            "tape": (OfVerdict, self._tape),
+            "prices": (OfPrices, self._prices),
         }
 
     async def _snapshots(self, number: int, told: OfKeys) -> bytes:
@@ -242,6 +253,13 @@ class SlowCalls:
 
     async def _outlook(self, number: int, told: OfOutlook) -> bytes:
         return pack(number, "ok", await self._desk.outlook(told.key, told.command))
+
+    async def _tape(self, number: int, told: OfVerdict) -> bytes:
+        return pack(number, "ok", await self._desk.tapes.of_verdict(told.verdict_id))
+
+    async def _prices(self, number: int, told: OfPrices) -> bytes:
+        asked = (told.key, told.symbol, told.from_msc, told.to_msc)
+        return pack(number, "ok", await self._desk.tapes.prices(*asked))
 
     async def _verdict(self, number: int, told: OfVerdict) -> bytes:
         return pack(number, "ok", await self._desk.verdict(told.verdict_id))

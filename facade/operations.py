@@ -12,6 +12,7 @@ from facade import (
     queries_accounts,
     queries_incidents,
     queries_rulesets,
+    queries_tape,
     queries_verdict,
 )
 from facade.access_policy import API
@@ -102,6 +103,13 @@ OPERATIONS: tuple[Operation, ...] = (
         query=calls.PeriodQuery,
     ),
     _read(
+        f"{_ONE}/prices",
+        queries_tape.prices,
+        "Prices of one symbol, second by second",
+        queries_tape.PricesPage,
+        query=queries_tape.PricesQuery,
+    ),
+    _read(
         f"{_ONE}/discrepancies",
         queries_accounts.discrepancies,
         "Open and past discrepancies of one account",
@@ -122,6 +130,12 @@ OPERATIONS: tuple[Operation, ...] = (
         query=queries_rulesets.OutlookQuery,
     ),
     _read(f"{API}/verdicts/{{id}}", queries_verdict.verdict, "What decided", structs.VerdictAnswer),
+    _read(
+        f"{API}/verdicts/{{id}}/tape",
+        queries_tape.tape,
+        "A breach tick by tick, and what slower polls would have seen",
+        queries_tape.TAPE.struct,
+    ),
     _read(
         f"{API}/incidents",
         queries_incidents.incidents,

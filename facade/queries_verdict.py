@@ -39,9 +39,7 @@ _CAME_OF_IT = (
 async def verdict(call: Call) -> Response:
     """What decided; 404 where it is of an account that is not the caller's."""
     call.query(NoQuery)
-    name = call.request.path_params["id"]
-    if not (name.startswith("vrd_") and name.isascii() and len(name) <= 64):
-        raise not_found()
+    name = verdict_id_of(call)
     found = await call.desk.verdict(name)
     if found is None:
         raise not_found()
@@ -73,6 +71,18 @@ async def verdict(call: Call) -> Response:
             timings=await _timeline(call, key, record),
         )
     )
+
+
+def verdict_id_of(call: Call) -> str:
+    """The verdict of the path.
+
+    Raises:
+        Problem: 404: it is none.
+    """
+    name: str = call.request.path_params["id"]
+    if not (name.startswith("vrd_") and name.isascii() and len(name) <= 64):
+        raise not_found()
+    return name
 
 
 def formula_of(record: Mapping[str, Any], found: Mapping[str, Any]) -> str:

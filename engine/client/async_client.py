@@ -28,6 +28,8 @@ from engine.domain.outlook import Outlook
 from engine.domain.records import AnyRecord
 from engine.domain.snapshot import Snapshot
 from engine.equity_history import Bucket, PeriodStatistics
+from engine.tape import PricePoint
+from engine.tape_cut import VerdictTape
 
 READ_BYTES = 262_144
 PUSHED = 65_536
@@ -128,6 +130,31 @@ class AsyncClient:
         """What decided; None: there is no such verdict."""
         found: Mapping[str, Any] | None = await self._value(
             "verdict", dict[str, Any] | None, verdict_id=verdict_id
+        )
+        return found
+
+    async def tape(self, verdict_id: str) -> VerdictTape | None:
+        """A breach tick by tick; None: no tape of it is kept."""
+        found: VerdictTape | None = await self._value(
+            "tape", VerdictTape | None, verdict_id=verdict_id
+        )
+        return found
+
+    async def prices(
+        self, key: AccountKey, symbol: str, from_msc: int, to_msc: int
+    ) -> list[PricePoint] | None:
+        """The prices of each second; see `TapeReader.prices`.
+
+        Raises:
+            KeyError: there is no such account.
+        """
+        found: list[PricePoint] | None = await self._value(
+            "prices",
+            list[PricePoint] | None,
+            key=key,
+            symbol=symbol,
+            from_msc=from_msc,
+            to_msc=to_msc,
         )
         return found
 

@@ -30,6 +30,8 @@ from engine.domain.snapshot import Snapshot
 from engine.equity_history import Bucket, PeriodStatistics
 from engine.errors import AdapterError
 from engine.tap import QUEUE_RECORDS, Listener, Tap
+from engine.tape import PricePoint
+from engine.tape_cut import VerdictTape
 
 PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Before it tries again, each with jitter; the last for ever."""
@@ -78,6 +80,7 @@ class Mirror:
     ) -> None:
         """`rate_hz`: how often an account that changes is to come, at most."""
         self.tap = MirrorTap()
+        self.tapes = MirrorTapes(self._asked)
         self.connects = 0
         """How often it found an engine."""
         self._address = address
@@ -283,6 +286,23 @@ class Mirror:
         if self._client is None:
             raise failed("it is away")
         return self._client
+
+
+class MirrorTapes:
+    """`TapeReader` over the client of the moment: what is not here is asked for."""
+
+    def __init__(self, asked: Callable[[], AsyncClient]) -> None:
+        self._asked = asked
+
+    async def of_verdict(self, verdict_id: str) -> VerdictTape | None:
+        """See `TapeReader.of_verdict`; asks the engine."""
+        return await self._asked().tape(verdict_id)
+
+    async def prices(
+        self, key: AccountKey, symbol: str, from_msc: int, to_msc: int
+    ) -> Sequence[PricePoint] | None:
+        """See `TapeReader.prices`; asks the engine."""
+        return await self._asked().prices(key, symbol, from_msc, to_msc)
 
 
 class MirrorTap(Tap):

@@ -21,6 +21,7 @@ from engine.domain.snapshot import Snapshot, snapshot_of
 from engine.equity_history import Bucket, PeriodStatistics
 from engine.tap import Listener, Tap
 from tests.domain.accounts import START_MSC, Life, buy, unopened
+from tests.facade.fake_desk import FakeTapes
 
 KEY = AccountKey("Demo-1", 1001)
 
@@ -98,6 +99,7 @@ class AlertDesk:
     """A `Desk` as far as alerts and operations read it."""
 
     def __init__(self) -> None:
+        self.tapes = FakeTapes()
         self.tap = Tap()
         self.now = snapshot()
         self.crashed: dict[str, str] = {}

@@ -5,14 +5,16 @@ from typing import Any
 import trio
 from trio.testing import MockClock
 
-from engine.clock import VirtualClock
+from engine.clock import SystemClock, VirtualClock
 from engine.domain.ids import AccountKey
 from engine.domain.link_events import LinkEvent
 from engine.domain.reports import AccountReport, FullReport
 from engine.intake import Intake
 from engine.link import Receipt, Sent
 from engine.link_sink import LiveSink
+from engine.meters import NoMeter
 from engine.rush import Rush
+from engine.tapes import Tapes
 
 KEY = AccountKey("Demo-1", 1)
 
@@ -32,6 +34,7 @@ class Shelf:
         raise AssertionError("nothing of this waits")
 
     rush = Rush()
+    tapes = Tapes(SystemClock(), NoMeter())
 
     def quoted(self) -> None:
         raise AssertionError("no quotes are sent here")

@@ -23,6 +23,8 @@ from engine.domain.step import obey
 from engine.equity_history import Bucket, EquityHistory, PeriodStatistics
 from engine.marking.feed import Feed
 from engine.tap import Listener, Tap
+from engine.tape import PricePoint
+from engine.tape_cut import VerdictTape
 from tests.domain.accounts import START_MSC, Life, buy, unopened
 
 SERVER = "Demo-1"
@@ -47,6 +49,27 @@ def account(login: int, *, lots: float = 1.0) -> AccountState:
     return replace(state, spec=replace(state.spec, key=key_of(login), ruleset="house"))
 
 
+class FakeTapes:
+    """`TapeReader` of what a test puts here."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, VerdictTape] = {}
+        self.seconds: dict[str, list[PricePoint]] = {"EURUSD": []}
+
+    async def of_verdict(self, verdict_id: str) -> VerdictTape | None:
+        await anyio.lowlevel.checkpoint()
+        return self.of.get(verdict_id)
+
+    async def prices(
+        self, key: AccountKey, symbol: str, from_msc: int, to_msc: int
+    ) -> Sequence[PricePoint] | None:
+        await anyio.lowlevel.checkpoint()
+        found = self.seconds.get(symbol)
+        if found is None:
+            return None
+        return [one for one in found if from_msc <= one.start_msc < to_msc]
+
+
 class FakeDesk:
     """`Desk` over these accounts; `tick` moves the market, `say` publishes what is durable."""
 
@@ -65,6 +88,7 @@ class FakeDesk:
         """Accounts whose terminal was asked for a report."""
         self.verdicts: dict[str, Mapping[str, Any]] = {}
         self.buckets: list[Bucket] = []
+        self.tapes = FakeTapes()
         self.built = 0
         self.hold: trio.Event | None = None
         """What commands and records wait for; None: nothing."""

@@ -69,12 +69,18 @@ async def test_a_breach_is_streamed_and_explained(tmp_path: Path) -> None:
                     assert one["halts"] == ["trailing"]
                     assert one["state"] in ("breached", "closing")
                     told = await client.get(f"/api/v1/verdicts/{breach['verdict_id']}")
+                    taped = await client.get(f"/api/v1/verdicts/{breach['verdict_id']}/tape")
             nursery.cancel_scope.cancel()
     verdict = told.json()
     assert verdict["agrees"] is True
     assert verdict["record"]["seq"] == breach["seq"]
     assert "floor = " in verdict["formula"]
     assert len(verdict["ruleset_hash"]) == 64
+    tape = taped.json()
+    [decided] = [one for one in tape["ticks"] if one["index"] == tape["decided_index"]]
+    assert tape["agrees"] is True
+    assert decided["equity_held"] == verdict["record"]["equity"]
+    assert decided["bid"] == verdict["record"]["tick"]["bid"]
     [close] = [item for item in verdict["timings"] if item["type"] == "close_intended"]
     assert close["sacrificed"] == ["minimum_hold"]
 
