@@ -4,9 +4,10 @@
 import { accountPath, ask } from "./api.js";
 import { drawMarks, legendOf, marksNear, marksOf, markWords } from "./chart_marks.js";
 import { colour, equityPane, hatch, nameLines, pricePane, usedPane } from "./chart_panes.js";
+import { makePrices } from "./chart_prices.js";
 import { chartTwin } from "./chart_twin.js";
 import { el, fill, put } from "./dom.js";
-import { bySymbol, courseOf, highWaterOver, placeOf, usedOver } from "./history.js";
+import { courseOf, highWaterOver, placeOf, usedOver } from "./history.js";
 import { clock, money, percent, priceDigits } from "./words.js";
 
 const RANGES = [["15 min", "10s", 900], ["1 h", "10s", 3_600], ["Day", "1m", 28_800],
@@ -14,7 +15,6 @@ const RANGES = [["15 min", "10s", 900], ["1 h", "10s", 3_600], ["Day", "1m", 28_
 const FINER = ["1s", "10s", "1m", "15m", "1h"];
 const ENOUGH = 20;
 const QUIET_S = 90;
-const PRICES_KEPT = 4_000;
 let charts = 0;
 
 /**
@@ -28,8 +28,7 @@ export function makeChart(row, latest, records, openVerdict) {
   let chosen = 1, bucketS = 10, shape = "", bounds = [0, 1];
   /** @type {any} */
   let shown = null;
-  /** @type {Map<string, [number, number][]>} as heard since the page was opened */
-  const prices = new Map();
+  const prices = makePrices(latest);
   const sync = `account ${charts += 1}`;
   const bar = el("div", { class: "ranges", role: "group", "aria-label": "Range of the chart" });
   const stage = el("div", { class: "stage" });
@@ -54,7 +53,7 @@ export function makeChart(row, latest, records, openVerdict) {
     const from = Date.now() - Number(span) * 1_000;
     records.back(from);
     try {
-      const found = await finest(String(bucket), from);
+      const [found] = await Promise.all([finest(String(bucket), from), prices.load()]);
       if (mine !== chosen) return; // another range was chosen meanwhile
       buckets = found.buckets;
       bucketS = found.bucket_s;
@@ -115,19 +114,14 @@ export function makeChart(row, latest, records, openVerdict) {
       / 1e3);
     bounds = [Math.max(times[0] ?? 0, end - Number(RANGES[chosen][2])), end];
     marks = marksOf(old, bounds[0] * 1e3, bounds[1] * 1e3);
-    const symbol = snap.positions.length ? bySymbol(snap)[0].symbol : "";
+    const symbol = prices.symbol();
     return { snap, times, guards, highs, lows, closes: each.map(one => one.close),
       equity: [times, highs, lows, each.map(one => one.close),
         each.map(one => one.balance_close ?? null), highWaterOver(snap, highs),
         ...courses.map(course => course.floor)],
       guard: at < 0 ? null : guards[at],
       used: at < 0 ? null : [times, usedOver(lows, courses[at])],
-      symbol, price: priceData(symbol) };
-  }
-
-  function priceData(symbol) {
-    const heard = (prices.get(symbol) ?? []).filter(([at]) => at >= bounds[0]);
-    return heard.length < 2 ? null : [heard.map(([at]) => at), heard.map(([, value]) => value)];
+      symbol, price: prices.of(symbol, bounds[0]) };
   }
 
   /** From the lowest floor less 5 % of the span: the room is visible to scale. */
@@ -170,7 +164,7 @@ export function makeChart(row, latest, records, openVerdict) {
     }
     if (price) {
       const held = snap.positions.filter(one => one.symbol === symbol);
-      add(`${symbol}, as heard since this page was opened`, pricePane({ ...common, hooks: {},
+      add(prices.title(symbol), pricePane({ ...common, hooks: {},
         isLowest: true, digits: priceDigits(held.flatMap(one =>
           [one.open_price, one.current_price])) }), price);
     }
@@ -187,8 +181,8 @@ export function makeChart(row, latest, records, openVerdict) {
       fill(legend);
       return;
     }
-    const now = [shown.guards.map(guard => guard.name).join(), shown.guard?.name, shown.symbol,
-      Boolean(shown.price), looks.map(look => look.matches)].join("|");
+    const now = [shown.guards.map(guard => guard.name).join(), shown.guard?.name,
+      shown.price && prices.title(shown.symbol), looks.map(look => look.matches)].join("|");
     if (now === shape) {
       const data = [shown.equity, shown.used, shown.price].filter(Boolean);
       for (const [place, plot] of plots.entries()) plot.setData(data[place]);
@@ -226,18 +220,6 @@ export function makeChart(row, latest, records, openVerdict) {
     if (found) openVerdict(found.record.verdict_id);
   }
 
-  function hearPrices() {
-    for (const one of latest().snap.positions) {
-      if (one.current_price === null) continue;
-      const heard = prices.get(one.symbol) ?? [];
-      const at = latest().snap.time_msc / 1e3;
-      if (heard.length && heard[heard.length - 1][0] >= at) continue;
-      heard.push([at, one.current_price]);
-      if (heard.length > PRICES_KEPT) heard.splice(0, PRICES_KEPT / 4);
-      prices.set(one.symbol, heard);
-    }
-  }
-
   const watching = new ResizeObserver(() => {
     if (!stage.clientWidth) return;
     for (const plot of plots) plot.setSize({ width: stage.clientWidth, height: plot.height });
@@ -253,13 +235,13 @@ export function makeChart(row, latest, records, openVerdict) {
   };
   for (const look of looks) look.addEventListener("change", draw);
   const forget = records.onChange(() => buckets.length && redraw());
-  hearPrices();
+  prices.hear();
   load();
   const reloading = setInterval(load, 10_000);
   return {
     box,
     follow() {
-      hearPrices();
+      prices.hear();
       if (plots.length) draw();
     },
     stop() {

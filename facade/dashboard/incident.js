@@ -5,6 +5,7 @@ import { notFound } from "./account.js";
 import { announce, el, fill } from "./dom.js";
 import { download, pageOf, redacted } from "./incident_files.js";
 import { incidentChart } from "./incident_chart.js";
+import { incidentTape } from "./incident_tape.js";
 import { cameOf, fillsOf, flatness, outcome, ruleLine, seconds, story,
   timeline } from "./incident_story.js";
 import { toast } from "./speech.js";
@@ -21,7 +22,7 @@ export function makeIncident(id, hooks) {
   let later = [];
   let isNamed = true, isStopped = false, missing = "";
   /** @type {any} */
-  let chart = null, verdict = null;
+  let chart = null, verdict = null, tape = null;
 
   async function start() {
     try {
@@ -40,6 +41,7 @@ export function makeIncident(id, hooks) {
       missing = wordsOf(error);
     }
     if (isStopped) return;
+    tape = incidentTape(id, record, verdict.currency ?? "");
     build();
     box.setAttribute("aria-busy", "false");
     announce(box);
@@ -60,7 +62,7 @@ export function makeIncident(id, hooks) {
         event.preventDefault();
         hooks.open(key);
       } }, key), " · "] : "", el("span", { class: "id" }, id)),
-      el("p", { class: "story" }, text), buttons(text, came), chart.box,
+      el("p", { class: "story" }, text), buttons(text, came), tape.chart, chart.box,
       ...parts(currency, came));
   }
 
@@ -70,8 +72,10 @@ export function makeIncident(id, hooks) {
       build();
       box.querySelector("input")?.focus();
     } });
-    const whole = () => (isNamed ? { verdict, records: came }
-      : redacted({ verdict, records: came }));
+    const whole = () => {
+      const all = { verdict, records: came, tape: tape.kept() };
+      return isNamed ? all : redacted(all);
+    };
     return el("div", { class: "acts" }, el("button", { onclick: () => {
       navigator.clipboard?.writeText(text);
       toast("The sentence is copied");
@@ -100,7 +104,7 @@ export function makeIncident(id, hooks) {
       [symbol, price(quote.bid), price(quote.ask), age(quote.age_ms)]);
     return [table("Timeline", ["After#", "What", "At#", "Event#"], steps, "", false),
       missing ? el("p", { class: "foot" }, `What followed cannot be read: ${missing}`) : null,
-      costs(currency, came, name),
+      costs(currency, came, name), tape.polls,
       table("Positions then", ["Id", "Symbol", "Side", "Lots#", "Open#", "Price used#", "Its age#",
         "Stop#"], positions, "Flat: no position was open."),
       table("Prices used", ["Symbol", "Bid#", "Ask#", "Age#"], quotes, "None: no quote decided."),
@@ -155,8 +159,7 @@ export function makeIncident(id, hooks) {
       el("code", null, `tidegate journal replay FILE --verdict ${id}`), " makes the same digest; ",
       el("code", null, `tidegate journal verify FILE${verdict.journal_head
         ? ` --head ${verdict.journal_head}` : ""}`), " says whether any row up to now was changed. "
-      + "What a slower poll would have seen needs every tick, which the journal does not keep: ",
-      el("code", null, "tidegate replay --compare-poll 10s,30s,60s"), " tells it of tick files."));
+      + "The ticks are kept beside the journal, and are not in its chain."));
   }
 
   const forget = onRecord(one => {
@@ -177,6 +180,7 @@ export function makeIncident(id, hooks) {
     isStopped = true;
     forget();
     chart?.stop();
+    tape?.stop();
   } };
 }
 

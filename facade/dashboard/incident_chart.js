@@ -99,7 +99,7 @@ function across(u, value) {
     [u.bbox.left + u.bbox.width, u.valToPos(value, "y", true)]);
 }
 
-function upright(u, at, tint, words) {
+export function upright(u, at, tint, words) {
   const x = u.valToPos(at, "x", true), scale = devicePixelRatio;
   stroke(u, tint, [2, 3], [x, u.bbox.top], [x, u.bbox.top + u.bbox.height]);
   if (!words) return;
@@ -112,7 +112,7 @@ function upright(u, at, tint, words) {
   u.ctx.restore();
 }
 
-function stroke(u, tint, dash, from, to) {
+export function stroke(u, tint, dash, from, to) {
   const scale = devicePixelRatio;
   u.ctx.save();
   u.ctx.strokeStyle = colour(tint);

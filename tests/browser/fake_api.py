@@ -31,6 +31,7 @@ from tests.browser.fake_history import (
     rulesets_of,
     statistics_of,
 )
+from tests.browser.fake_tape import prices_of, tape
 
 TOKEN = "ey.token.of.kim"
 CSRF = "csrf-of-kim"
@@ -49,6 +50,8 @@ class FakeApi:
         self.version = 0
         self.changed: list[tuple[int, str, bytes]] = []
         self.is_quiet = False
+        self.tape: dict[str, Any] | None = tape()
+        self.has_prices = True
         self.not_ready = ""
         self.sent_at = 0.0
         with socket.socket() as probe:
@@ -108,6 +111,8 @@ class FakeApi:
             ("POST", f"{API}/{{what:str}}", self._command),
             ("GET", f"{API}/approvals", self._approvals),
             ("GET", f"{API}/verdicts/{{id}}", self._verdict),
+            ("GET", f"{API}/verdicts/{{id}}/tape", self._tape),
+            ("GET", f"{ONE}/prices", self._prices),
             ("GET", f"{API}/incidents", self._incidents),
             ("GET", f"{API}/reconciliation/logs", self._logs),
             ("GET", f"{API}/stream", self._stream),
@@ -218,6 +223,16 @@ class FakeApi:
         if request.path_params["id"] != "vrd_7Q":
             return _problem(404, "not_found", "There is nothing of that name among your accounts.")
         return _json(VERDICT)
+
+    async def _tape(self, request: Request) -> Response:
+        if request.path_params["id"] != "vrd_7Q" or self.tape is None:
+            return _problem(404, "not_found", "There is nothing of that name among your accounts.")
+        return _json(self.tape)
+
+    async def _prices(self, request: Request) -> Response:
+        if not self.has_prices:
+            return _problem(503, "not_ready", "the engine is not heard")
+        return _json({"prices": prices_of(request.query_params["symbol"])})
 
     async def _incidents(self, request: Request) -> Response:
         found = incidents_of(self.accounts.values(), request.query_params.get("kind", ""))

@@ -25,6 +25,25 @@ NOT_BLANK = """box => {
   return seen.size;
 }"""
 
+SPREAD = """box => {
+  const { width, height } = box;
+  const pixels = box.getContext("2d").getImageData(0, 0, width, height).data;
+  const hex = getComputedStyle(document.documentElement).getPropertyValue("--ink").trim();
+  const ink = [1, 3, 5].map(at => parseInt(hex.slice(at, at + 2), 16));
+  let columns = 0;
+  for (let x = 0; x < width; x += 1) {
+    for (let y = 0; y < height; y += 1) {
+      const at = 4 * (y * width + x);
+      if (pixels[at + 3] > 128 && ink.every((one, n) => Math.abs(one - pixels[at + n]) < 40)) {
+        columns += 1;
+        break;
+      }
+    }
+  }
+  return columns / width;
+}"""
+"""How much of its width has the line of the price."""
+
 
 def test_whoever_opens_an_account_by_key_is_told_where_they_are(desk: Desk) -> None:
     desk.page.keyboard.press("j")
@@ -53,6 +72,7 @@ def test_the_chart_has_its_panes_and_says_what_its_marks_mean(desk: Desk) -> Non
 def test_the_price_that_moves_an_account_most_is_drawn_as_it_is_heard(
     desk: Desk, api: FakeApi
 ) -> None:
+    api.has_prices = False
     held = position(601, "XAUUSD", 2.2, -4_110.0), position(604, "EURUSD", 1.0, -291.4)
     desk.page.click(desk.row(1011))
     desk.page.wait_for_selector(".legend li")
@@ -64,7 +84,16 @@ def test_the_price_that_moves_an_account_most_is_drawn_as_it_is_heard(
         if desk.page.locator(".pane").count() == 3:
             break
     title = desk.page.locator(".pane h3").last.inner_text()
-    assert title == "XAUUSD, as heard since this page was opened"
+    assert title == "XAUUSD, bid, as heard since this page was opened"
+
+
+def test_the_price_pane_begins_with_what_was_before_the_page(desk: Desk) -> None:
+    desk.page.click(desk.row(1011))
+    desk.page.wait_for_selector(".pane >> nth=2")
+    title = desk.page.locator(".pane h3").last
+    assert title.inner_text() == "XAUUSD, bid, of the last hour at most"
+    drawn = desk.page.locator(".pane canvas").last.evaluate(SPREAD)
+    assert drawn > 0.8, "the line goes over nearly all of the hour that is shown"
 
 
 def test_a_range_is_chosen_and_what_cannot_be_read_says_so(desk: Desk, api: FakeApi) -> None:
