@@ -62,9 +62,14 @@ class Trusted(NamedTuple):
 class AccessKeys:
     """The directory. Reading it again costs one `stat` while nothing changed."""
 
-    def __init__(self, directory: Path) -> None:
-        """Made at the first key."""
+    def __init__(self, directory: Path, command: str = "keys access") -> None:
+        """Made at the first key.
+
+        Args:
+            command: what `tidegate` calls these keys.
+        """
         self.directory = directory
+        self._command = command
         self._seen: tuple[int, int] | None = None
         self._texts: dict[str, bytes] | None = None
         self._trusted = Trusted(0, {}, frozenset(), None)
@@ -81,7 +86,7 @@ class AccessKeys:
             names = ", ".join(f"{one.kid} of {one.created_at}" for one in live)
             raise UserError(
                 f"{LIVE_MAX} keys are live already: {names}",
-                help="retire the older one first: `tidegate keys access retire KID`",
+                help=f"retire the older one first: `tidegate {self._command} retire KID`",
             )
         self._make_directory()
         private = Ed25519PrivateKey.generate()
@@ -138,7 +143,7 @@ class AccessKeys:
             raise UserError(
                 "there is no key to sign with",
                 place=str(self.directory),
-                help="make one: `tidegate keys access add`",
+                help=f"make one: `tidegate {self._command} add`",
             )
         stored = _read(self._pair(able[-1].kid))
         assert stored.private is not None
@@ -232,7 +237,7 @@ class AccessKeys:
         raise UserError(
             f"no key has the id {kid!r}",
             place=str(self.directory),
-            help="`tidegate keys access list` shows the ids",
+            help=f"`tidegate {self._command} list` shows the ids",
         )
 
     def _make_directory(self) -> None:
@@ -248,6 +253,20 @@ class AccessKeys:
                 place=str(self.directory),
                 help="chmod 700 it",
             )
+
+
+def public_half(of: Path | str) -> tuple[str, Ed25519PublicKey]:
+    """(kid, key) of a file of a public half, or of its 64 hexadecimal digits.
+
+    Raises:
+        UserError: it is none.
+    """
+    text = _read(of).public if isinstance(of, Path) else of
+    try:
+        raw = bytes.fromhex(text)
+        return sha256(raw).hexdigest()[:KID_DIGITS], Ed25519PublicKey.from_public_bytes(raw)
+    except ValueError:
+        raise UserError("not the public half of a signing key", place=str(of)) from None
 
 
 def _write(path: Path, content: bytes, *, over: bool = False) -> None:

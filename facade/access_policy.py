@@ -90,6 +90,8 @@ ROUTES: dict[tuple[str, str], Policy] = {
     ("POST", f"{API}/flatten"): _KILL,
     ("GET", f"{API}/verdicts/{{id}}"): _OWN,
     ("GET", f"{API}/verdicts/{{id}}/tape"): _OWN,
+    ("GET", f"{API}/verdicts/{{id}}/export"): _OWN,
+    ("GET", f"{API}/export/keys"): Policy(READERS, "none"),
     ("GET", f"{API}/incidents"): _OWN,
     ("GET", f"{API}/approvals"): Policy(OPERATORS),
     ("POST", f"{API}/approvals"): Policy(OPERATORS, step_up=True),

@@ -54,6 +54,7 @@ def parts_of(
         metrics=metrics,
         now_msc=now_msc,
         stopping=stopping,
+        export_keys=AccessKeys(settings.export_keys, "keys export"),
         specs=lambda key, ruleset: _spec_of(settings, key, ruleset),
         rulesets=lambda: tuple(settings.book.rulesets),
         options=Options(

@@ -18,6 +18,7 @@ from engine.domain.ids import AccountKey
 from engine.domain.snapshot import Snapshot
 from facade.access import AccountScope, Principal
 from facade.access_gate import Admitted, Gate
+from facade.access_keys import AccessKeys
 from facade.access_sessions import Sessions
 from facade.answers_kept import Kept, KeptAnswers, Made
 from facade.api_structs_accounts import Views
@@ -84,6 +85,8 @@ class Parts:
     """Names of the book's rule sets, in its order."""
     on_kill: Callable[[str, str, int, str], Awaitable[None]] = _nobody_told
     """(by, action, accounts, reason) of a kill switch; it is carried out meanwhile."""
+    export_keys: AccessKeys | None = None
+    """What incidents are signed with."""
     options: Options = field(default_factory=Options)
     kept: KeptAnswers = field(default_factory=KeptAnswers)
 

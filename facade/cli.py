@@ -15,6 +15,7 @@ from facade.cli_explain import explain
 from facade.cli_journal import journal
 from facade.cli_keys import keys
 from facade.cli_keys_access import access
+from facade.cli_keys_export import export, incident
 from facade.cli_replay import replay
 from facade.cli_report import report
 from facade.cli_serve import serve
@@ -69,5 +70,7 @@ app.add_typer(ticks, name="ticks")
 app.add_typer(report, name="report")
 app.add_typer(journal, name="journal")
 keys.add_typer(access, name="access")
+keys.add_typer(export, name="export")
+app.add_typer(incident, name="incident")
 app.add_typer(keys, name="keys")
 app.add_typer(audit, name="audit")

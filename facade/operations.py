@@ -7,9 +7,11 @@ from facade import api_structs_calls as calls
 from facade import (
     commands,
     commands_access,
+    exports,
     health,
     queries,
     queries_accounts,
+    queries_export,
     queries_incidents,
     queries_rulesets,
     queries_tape,
@@ -135,6 +137,19 @@ OPERATIONS: tuple[Operation, ...] = (
         queries_tape.tape,
         "A breach tick by tick, and what slower polls would have seen",
         queries_tape.TAPE.struct,
+    ),
+    _read(
+        f"{API}/verdicts/{{id}}/export",
+        queries_export.export,
+        "An incident to hand over, signed",
+        exports.IncidentExport,
+        query=queries_export.ExportQuery,
+    ),
+    _read(
+        f"{API}/export/keys",
+        queries_export.export_keys,
+        "The public keys that incidents are signed with",
+        queries_export.ExportKeys,
     ),
     _read(
         f"{API}/incidents",

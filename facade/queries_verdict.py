@@ -26,7 +26,7 @@ from facade.queries_rulesets import hash_of
 FOLLOWING = 500
 """Records after the verdict that are looked at for what came of it."""
 _SIGNS = {"below": "<", "at_or_below": "<="}
-_CAME_OF_IT = (
+CAME_OF_IT = (
     AccountHalted,
     CloseIntended,
     CloseWaits,
@@ -39,6 +39,15 @@ _CAME_OF_IT = (
 async def verdict(call: Call) -> Response:
     """What decided; 404 where it is of an account that is not the caller's."""
     call.query(NoQuery)
+    return answer(await verdict_answer(call))
+
+
+async def verdict_answer(call: Call) -> VerdictAnswer:
+    """The verdict of the path, with all it was made of.
+
+    Raises:
+        Problem: 404: there is none, or it is of somebody else.
+    """
     name = verdict_id_of(call)
     found = await call.desk.verdict(name)
     if found is None:
@@ -48,28 +57,26 @@ async def verdict(call: Call) -> Response:
     if key is None:
         raise not_found()
     rules = found.get("rules")
-    return answer(
-        VerdictAnswer(
-            verdict_id=name,
-            server=key.server,
-            login=key.login,
-            time=time_text(record["time_msc"]),
-            record=record,
-            formula=formula_of(record, found),
-            input=found.get("input"),
-            quotes=found.get("quotes", {}),
-            balance=found.get("balance"),
-            credit=found.get("credit"),
-            currency=found.get("currency"),
-            positions=found.get("positions", ()),
-            ruleset=found.get("ruleset"),
-            ruleset_hash=None if rules is None else hash_of(rules),
-            rules=() if rules is None else rules,
-            digest=found.get("digest"),
-            agrees=found.get("agrees"),
-            journal_head=found.get("journal_head"),
-            timings=await _timeline(call, key, record),
-        )
+    return VerdictAnswer(
+        verdict_id=name,
+        server=key.server,
+        login=key.login,
+        time=time_text(record["time_msc"]),
+        record=record,
+        formula=formula_of(record, found),
+        input=found.get("input"),
+        quotes=found.get("quotes", {}),
+        balance=found.get("balance"),
+        credit=found.get("credit"),
+        currency=found.get("currency"),
+        positions=found.get("positions", ()),
+        ruleset=found.get("ruleset"),
+        ruleset_hash=None if rules is None else hash_of(rules),
+        rules=() if rules is None else rules,
+        digest=found.get("digest"),
+        agrees=found.get("agrees"),
+        journal_head=found.get("journal_head"),
+        timings=await _timeline(call, key, record),
     )
 
 
@@ -111,7 +118,7 @@ async def _timeline(
     guard = verdict_record["guard"]
     ours: set[str] = set()
     for record in await call.desk.records(key, verdict_record["seq"], FOLLOWING):
-        if isinstance(record, _CAME_OF_IT) and _is_of(record, guard, ours):
+        if isinstance(record, CAME_OF_IT) and is_of(record, guard, ours):
             kind = str(type(record).__struct_config__.tag)
             position = getattr(record, "position_id", None)
             item = _item(kind, record.seq, record.time_msc, began_msc, position)
@@ -121,7 +128,8 @@ async def _timeline(
     return tuple(items)
 
 
-def _is_of(record: Record, guard: str, ours: set[str]) -> bool:
+def is_of(record: Record, guard: str, ours: set[str]) -> bool:
+    """Whether the guard did it; `ours`: the intents of its closes, which this goes on with."""
     if isinstance(record, AccountHalted):
         return record.cause == guard
     if isinstance(record, CloseSettled):

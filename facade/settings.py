@@ -50,6 +50,7 @@ class Settings:
         self.server_key = self._or(keys.link.certificate_key, self.certificates / "server.key")
         self.terminal_keys = self._or(keys.link.terminal_keys, self.state / "terminals")
         self.access_keys = self._or(keys.access.keys, self.state / "access")
+        self.export_keys = self.state / "export"
 
     @staticmethod
     def _under(folder: Path, name: str) -> Path:

@@ -3,7 +3,7 @@
 import { accountPath, ask, Problem, wordsOf } from "./api.js";
 import { notFound } from "./account.js";
 import { announce, el, fill } from "./dom.js";
-import { download, pageOf, redacted } from "./incident_files.js";
+import { download, exported, pageOf } from "./incident_files.js";
 import { incidentChart } from "./incident_chart.js";
 import { incidentTape } from "./incident_tape.js";
 import { cameOf, fillsOf, flatness, outcome, ruleLine, seconds, story,
@@ -62,27 +62,31 @@ export function makeIncident(id, hooks) {
         event.preventDefault();
         hooks.open(key);
       } }, key), " · "] : "", el("span", { class: "id" }, id)),
-      el("p", { class: "story" }, text), buttons(text, came), tape.chart, chart.box,
+      el("p", { class: "story" }, text), buttons(text), tape.chart, chart.box,
       ...parts(currency, came));
   }
 
-  function buttons(text, came) {
+  function buttons(text) {
     const redact = el("input", { type: "checkbox", checked: !isNamed, onchange: () => {
       isNamed = !redact.checked;
       build();
       box.querySelector("input")?.focus();
     } });
-    const whole = () => {
-      const all = { verdict, records: came, tape: tape.kept() };
-      return isNamed ? all : redacted(all);
+    const hand = async () => {
+      try {
+        const { text: whole, kid, unsigned } = await exported(id, !isNamed);
+        download(whole, `${id}.json`, "application/json");
+        toast(kid ? `Signed by the key ${kid}` : `Not signed: ${unsigned}`);
+      } catch (error) {
+        toast(wordsOf(error), "bad");
+      }
     };
     return el("div", { class: "acts" }, el("button", { onclick: () => {
       navigator.clipboard?.writeText(text);
       toast("The sentence is copied");
     } }, "Copy sentence"), el("button", { onclick: () => print() }, "Print"),
     el("button", { onclick: () => download(pageOf(box, id), `${id}.html`, "text/html") },
-      "Download page"), el("button", { onclick: () => download(JSON.stringify(whole(), null, 1),
-      `${id}.json`, "application/json") }, "Download JSON"),
+      "Download page"), el("button", { onclick: hand }, "Download JSON"),
     el("label", null, redact, "Leave out names and ids"));
   }
 

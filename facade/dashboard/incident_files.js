@@ -1,13 +1,19 @@
-// An incident as a file to hand over: JSON, or a page that stands alone.
+// An incident as a file to hand over: JSON as the server signed it, or a page that stands alone.
 
+import { Problem } from "./api.js";
 import { el } from "./dom.js";
 
-const PRIVATE = new Set(["login", "server", "by", "comment", "position_id", "position_by", "ticket",
-  "magic", "intent_id", "identifier", "order", "input"]);
-
-/** Without names and ids, at any depth. @param {any} value */
-export function redacted(value) {
-  return JSON.parse(JSON.stringify(value, (name, one) => (PRIVATE.has(name) ? undefined : one)));
+/**
+ * The document as the server made it, byte for byte, and the key that signed it, or why none did.
+ * @param {string} id @param {boolean} isRedacted
+ */
+export async function exported(id, isRedacted) {
+  const path = `/api/v1/verdicts/${encodeURIComponent(id)}/export?redact=${isRedacted}`;
+  const answer = await fetch(path, { credentials: "same-origin" });
+  const text = await answer.text();
+  const body = JSON.parse(text);
+  if (!answer.ok) throw new Problem(answer.status, body, answer.headers);
+  return { text, kid: body.signature?.kid ?? null, unsigned: body.unsigned_because };
 }
 
 /** @param {string} text @param {string} name @param {string} type */

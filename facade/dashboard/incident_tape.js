@@ -92,7 +92,7 @@ export function incidentTape(id, record, currency) {
       axes: [{ ...line, size: 30, values: (u, splits) => splits.map(time => {
         const gone = Math.round((time - at) * 10) / 10;
         return `${number(gone, Number.isInteger(gone) ? 0 : 1, true)}\u202fs`;
-      }), splits: () => splitsOf(ends, at) }, { ...line, size: LEFT_PX, values: (u, splits) =>
+      }), splits: u => splitsOf(ends, at, u.width) }, { ...line, size: LEFT_PX, values: (u, splits) =>
         splits.map(value => number(value, Math.abs(splits[1] - splits[0]) < 1 ? 2 : 0)) }],
       series: [{}, stepped("--ok", 1.6, []), stepped("--dim", 1.2, [2, 3]),
         stepped("--breach", 1.4, [7, 4]),
@@ -163,7 +163,7 @@ export function incidentTape(id, record, currency) {
       if (waitMs > 0) waiting.push(setTimeout(load, waitMs));
     }
   }
-  return { chart, polls, kept: () => tape, stop() {
+  return { chart, polls, stop() {
     isStopped = true;
     for (const one of waiting) clearTimeout(one);
     watching.disconnect();
@@ -173,8 +173,8 @@ export function incidentTape(id, record, currency) {
 }
 
 /** Whole multiples of some seconds from the verdict on, both ways. */
-function splitsOf([from, to], at) {
-  const each = to - from > 14 ? 4 : to - from > 6 ? 2 : 1;
+function splitsOf([from, to], at, width) {
+  const each = (to - from > 14 ? 4 : to - from > 6 ? 2 : 1) * (width < 480 ? 2 : 1);
   const found = [];
   for (let n = Math.ceil((from - at) / each); at + n * each <= to; n += 1) found.push(at + n * each);
   return found;

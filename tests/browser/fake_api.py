@@ -18,6 +18,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from engine.domain.snapshot import Snapshot
+from facade.access_keys import AccessKeys
+from facade.exports import export_of, signed
 from facade.pages import Pages
 from tests.browser.desk_world import close, shown
 from tests.browser.fake_history import (
@@ -52,6 +54,7 @@ class FakeApi:
         self.is_quiet = False
         self.tape: dict[str, Any] | None = tape()
         self.has_prices = True
+        self.export_keys: AccessKeys | None = None
         self.not_ready = ""
         self.sent_at = 0.0
         with socket.socket() as probe:
@@ -112,6 +115,7 @@ class FakeApi:
             ("GET", f"{API}/approvals", self._approvals),
             ("GET", f"{API}/verdicts/{{id}}", self._verdict),
             ("GET", f"{API}/verdicts/{{id}}/tape", self._tape),
+            ("GET", f"{API}/verdicts/{{id}}/export", self._export),
             ("GET", f"{ONE}/prices", self._prices),
             ("GET", f"{API}/incidents", self._incidents),
             ("GET", f"{API}/reconciliation/logs", self._logs),
@@ -228,6 +232,14 @@ class FakeApi:
         if request.path_params["id"] != "vrd_7Q" or self.tape is None:
             return _problem(404, "not_found", "There is nothing of that name among your accounts.")
         return _json(self.tape)
+
+    async def _export(self, request: Request) -> Response:
+        encoded = [msgspec.json.encode(one) for one in after_verdict()]
+        parts = msgspec.json.encode(VERDICT), encoded
+        shown = None if self.tape is None else msgspec.json.encode(self.tape)
+        redact = request.query_params["redact"] == "true"
+        document = export_of("2026-01-05T00:00:00.000Z", *parts, shown, redact=redact)
+        return Response(signed(document, self.export_keys), media_type="application/json")
 
     async def _prices(self, request: Request) -> Response:
         if not self.has_prices:

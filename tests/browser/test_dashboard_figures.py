@@ -174,13 +174,6 @@ def test_an_incident_is_not_flat_while_a_close_waits_for_a_stronger_rule(call: M
     assert call("incident_story.js", "flatness", mine, settled)["waits"] == 0
 
 
-def test_what_is_handed_over_has_no_name_and_no_id_at_any_depth(call: Module) -> None:
-    whole = {"verdict": {"login": 1001, "record": {"server": "Demo-1", "equity": 5.0}},
-             "records": [{"position_id": 7, "by": "a.kim", "profit": 1.0}]}  # fmt: skip
-    found = call("incident_files.js", "redacted", whole)
-    assert found == {"verdict": {"record": {"equity": 5.0}}, "records": [{"profit": 1.0}]}
-
-
 def test_clocks_are_put_in_words(call: Module) -> None:
     zones = [call("terminal.js", "zoneWords", one) for one in (10_800, -12_600, 0)]
     assert zones == ["UTC+3", "UTC\u22123:30", "UTC+0"]

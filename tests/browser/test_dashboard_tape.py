@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
+from facade.access_keys import AccessKeys
+from facade.exports import check
 from tests.browser.desk_page import AXE, Desk, violations
 from tests.browser.desk_world import house
 from tests.browser.fake_api import FakeApi
@@ -81,9 +83,11 @@ def test_what_polls_would_have_seen_is_told_in_words(browser: Browser, told: Fak
     desk.close()
 
 
-def test_the_download_has_the_ticks_and_no_names_where_they_are_left_out(
+def test_the_download_has_the_ticks_and_is_what_the_server_signed(
     browser: Browser, told: FakeApi, tmp_path: Path
 ) -> None:
+    told.export_keys = AccessKeys(tmp_path / "export")
+    kid = told.export_keys.create("2026-01-05T00:00:00+00:00").kid
     desk = opened(browser, told, accept_downloads=True)
     page = desk.page
     page.wait_for_selector(".polls")
@@ -93,9 +97,23 @@ def test_the_download_has_the_ticks_and_no_names_where_they_are_left_out(
         with page.expect_download() as begun:
             page.click("text=Download JSON")
         begun.value.save_as(tmp_path / "incident.json")
-        handed = json.loads((tmp_path / "incident.json").read_text(encoding="utf-8"))
+        text = (tmp_path / "incident.json").read_bytes()
+        assert check(text, told.export_keys.trusted().public).failure is None
+        handed = json.loads(text)
         assert handed["tape"]["ticks"] == told.tape["ticks"]  # type: ignore[index]
         assert ("login" in handed["tape"]) is is_named
+        page.wait_for_selector(f"text=Signed by the key {kid}")
+    desk.close()
+
+
+def test_a_download_that_no_key_signed_says_so(browser: Browser, told: FakeApi) -> None:
+    desk = opened(browser, told, accept_downloads=True)
+    with desk.page.expect_download():
+        desk.page.click("text=Download JSON")
+    desk.page.wait_for_selector("text=Not signed: the engine has no key to sign with")
+    desk.page.route("**/export?*", lambda route: route.fulfill(status=503, json={"detail": "No."}))
+    desk.page.click("text=Download JSON")
+    desk.page.wait_for_selector("text=No.")
     desk.close()
 
 

@@ -17,6 +17,7 @@ from engine.domain.ids import AccountKey
 from engine.errors import UserError
 from facade.access import Scopes
 from facade.access_gate import Gate
+from facade.access_keys import AccessKeys
 from facade.access_sessions import Sessions
 from facade.app import make_app
 from facade.approvals import Approvals
@@ -42,6 +43,7 @@ class ApiHouse:
         self.trail = MemoryAuditTrail()
         self.killed: list[tuple[str, str, int, str]] = []
         self.metrics = Metrics()
+        self.export_keys = AccessKeys(folder / "export", "keys export")
         limits = self.access.limits
         sessions = Sessions(self.access.keys, self.now_s, is_secure=False)
         gate = Gate(self.access.verifier, sessions, Scopes(desk.keys), limits)
@@ -58,6 +60,7 @@ class ApiHouse:
             specs=self._spec,
             rulesets=lambda: tuple(RULESETS),
             on_kill=self._kill,
+            export_keys=self.export_keys,
             options=options,
         )
         self.app: Starlette = make_app(desk, self.parts)

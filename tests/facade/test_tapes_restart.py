@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from engine.errors import AdapterError
 from facade.settings import read_settings
 from facade.wiring_floor import open_floor
 from tests.engine.test_tape import tape_of
@@ -23,4 +26,5 @@ async def test_tapes_outlive_the_engine_and_a_broken_file_keeps_it_not_up(tmp_pa
     (tmp_path / "s" / "tapes.db").write_bytes(b"x" * 8192)
     async with open_floor(settings) as floor:
         assert floor.engine.health().is_ready
-        assert await floor.engine.tapes.of_verdict("vrd_1") is None
+        with pytest.raises(AdapterError):
+            await floor.engine.tapes.of_verdict("vrd_1")
