@@ -54,11 +54,17 @@ class TapedAccounts:
         keys: Sequence[AccountKey],
         symbols: tuple[str, ...],
         on_breach: Callable[["TapedAccounts", Breach], None],
+        on_fault: Callable[[str], None],
     ) -> None:
-        """`keys` by place."""
+        """Args:
+        keys: by place.
+        on_fault: hears why there is no tape any more: whatever is wrong here, guards go on.
+        """
         self.tape = Tape(symbols)
         self.prices = Prices(self.tape)
         self._on_breach = on_breach
+        self._on_fault = on_fault
+        self._is_torn = False
         self._places = {key: place for place, key in enumerate(keys)}
         self._changes: list[deque[Change]] = [deque(maxlen=MOST_STATES) for _ in keys]
         self._beat_msc: Int64s = np.zeros((len(keys), BEATS), np.int64)
@@ -67,12 +73,15 @@ class TapedAccounts:
 
     def hearing(self, on_batch: Callable[[TickBatch], None] | None) -> Callable[[TickBatch], None]:
         """What takes the next ticks of the feed, for the tape and for somebody else."""
-        if on_batch is None:
-            return self.tape.take
 
         def take(batch: TickBatch) -> None:
-            self.tape.take(batch)
-            on_batch(batch)
+            if not self._is_torn:
+                try:
+                    self.tape.take(batch)
+                except Exception as error:  # noqa: BLE001  the feed goes on without a tape
+                    self._torn(error)
+            if on_batch is not None:
+                on_batch(batch)
 
         return take
 
@@ -86,6 +95,17 @@ class TapedAccounts:
 
     def settled(self, change: Settled) -> None:
         """A step of an account was made."""
+        if not self._is_torn:
+            try:
+                self._note(change)
+            except Exception as error:  # noqa: BLE001  the account goes on without a tape
+                self._torn(error)
+
+    def _torn(self, error: Exception) -> None:
+        self._is_torn = True
+        self._on_fault(f"no tape from here on: {type(error).__name__}: {error}")
+
+    def _note(self, change: Settled) -> None:
         changes, state = self._changes[change.place], change.state
         if not change.records and changes and _is_as(changes[-1].state, state):
             return

@@ -87,7 +87,7 @@ class Tapes:
         self, server: str, keys: Sequence[AccountKey], symbols: tuple[str, ...]
     ) -> TapedAccounts:
         """The tape of one more broker server."""
-        self._feeds[server] = made = TapedAccounts(keys, symbols, self._breached)
+        self._feeds[server] = made = TapedAccounts(keys, symbols, self._breached, self._failed)
         return made
 
     def beat(self, key: AccountKey, equity: float) -> None:

@@ -372,7 +372,7 @@ def test_what_is_there_after_it_was_settled_is_closed_on_and_told() -> None:
 def test_a_netting_position_that_grew_under_its_close_is_not_settled_by_what_was_asked() -> None:
     """1.0 was asked of what is 1.5 by now: half a lot is left, and goes next."""
     grown, later = report(1.5).positions[0], SENT_MS + 80
-    made, actions = on_position(order(State.PLACED, Kind.NETTING), grown, False, SENT_MS + 60)
+    made, actions = on_position(order(State.PLACED, Kind.NETTING), grown, False, SENT_MS + 60)  # noqa: FBT003
     assert actions == (AskReport(),)
     made, actions = on_deal(made, deal(1.0, number=500), SENT_MS + 70)
     assert (made.state, actions) == (State.PLACED, (AskReport(),))
@@ -382,8 +382,8 @@ def test_a_netting_position_that_grew_under_its_close_is_not_settled_by_what_was
 
 def test_a_position_told_after_its_close_was_settled_is_asked_for() -> None:
     left, over = report(0.5).positions[0], order(State.SETTLED, Kind.NETTING)
-    assert on_position(over, left, False, SENT_MS + 70) == (over, (AskReport(),))
-    assert on_position(over, left, True, SENT_MS + 70) == (over, ())
+    assert on_position(over, left, False, SENT_MS + 70) == (over, (AskReport(),))  # noqa: FBT003
+    assert on_position(over, left, True, SENT_MS + 70) == (over, ())  # noqa: FBT003
 
 
 def test_a_full_close_is_repeated_at_once_and_then_ever_more_slowly_under_its_name() -> None:

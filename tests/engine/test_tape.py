@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from adapters.memory.tape import MemoryTapeStore
+from adapters.sqlite.equity import open_equity
 from adapters.sqlite.tape import open_tapes
 from engine.errors import AdapterError, UserError
 from engine.marking.ticks import TickBatch
@@ -227,7 +228,20 @@ async def test_tapes_survive_a_restart_and_another_file_is_refused(tmp_path: Pat
     assert path.stat().st_mode & 0o777 == 0o600
     async with open_tapes(path) as store:
         assert await store.find("vrd_1") == tape_of("vrd_1")
-    path.write_bytes(b"no database at all, and long enough to be taken for one" * 40)
-    with pytest.raises((UserError, AdapterError)):
-        async with open_tapes(path):
+    async with open_equity(tmp_path / "other.db"):
+        pass
+    with pytest.raises(UserError, match="no store of tapes"):
+        async with open_tapes(tmp_path / "other.db"):
             pass
+
+
+async def test_a_damaged_file_is_told_at_each_try_until_it_is_put_right(tmp_path: Path) -> None:
+    path = tmp_path / "tapes.db"
+    path.write_bytes(b"no database at all, and long enough to be taken for one" * 40)
+    async with open_tapes(path) as store:
+        for _ in range(2):
+            with pytest.raises(AdapterError):
+                await store.keep(tape_of("vrd_1"))
+        path.unlink()
+        await store.keep(tape_of("vrd_1"))
+        assert await store.find("vrd_1") == tape_of("vrd_1")

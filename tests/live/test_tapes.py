@@ -348,3 +348,26 @@ async def test_the_price_of_each_second_is_there(autojump_clock: MockClock) -> N
         assert [one.start_msc - began_msc for one in found] == [0, 1000, 2000, 3000, 4000]
         assert [round(one.bid, 4) for one in found] == [1.1001, 1.1003, 1.1005, 1.1007, 1.1009]
         assert await house.engine.tapes.prices(KEY, "EURNOK", 0, 2**52) is None
+
+
+@pytest.mark.parametrize("part", ["tape", "accounts"])
+async def test_a_fault_of_the_tape_is_told_and_guards_go_on(
+    part: str, autojump_clock: MockClock
+) -> None:
+    def fail(*_: object) -> None:
+        raise IndexError("a fault of ours")
+
+    told: list[str] = []
+    async with taped_engine() as house:
+        house.engine.tapes.on_failure = told.append
+        await house.report(KEY, LOT, YEN)
+        await quiet(house, 2)
+        feed: Any = house.engine.tapes._feeds[SERVER]
+        if part == "tape":
+            feed.tape.take = fail
+        else:
+            feed._note = fail
+        await quiet(house, 2)
+        breach = await crash(house)
+        assert breach.guard == "trailing"
+        assert told == ["no tape from here on: IndexError: a fault of ours"]
