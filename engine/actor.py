@@ -105,6 +105,8 @@ class Actor:
         """Inputs kept so far."""
         self.kept_trackers = state.marks.trackers
         """The highs of the marks as they were last kept."""
+        self.time_due: tuple[object, int] = ((), 0)
+        """Closes, and from when on they want to be told that time passes."""
         self.awaits_time = False
         """It was told that time passes, and has not come to that yet."""
         self._hands = hands

@@ -13,7 +13,7 @@ polls that fall into such an interval are those of a run of phases.
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from msgspec import UNSET
@@ -29,7 +29,7 @@ from engine.domain.valuation import symbols_needed
 from engine.domain.watch import NEVER_MSC
 from engine.domain.watching import holding_of
 from engine.equity_columns import LatestQuotes, equity_column, mark_column, minor_of_marks
-from engine.equity_ticks import floors_minor
+from engine.equity_ticks import Bools, floors_minor
 from engine.marking.ticks import Floats, Int64s, TickBatch
 from engine.poll_phases import Phases, PollComparison, poll_comparison
 from engine.replay_times import period_msc
@@ -52,6 +52,22 @@ def compare(replay: "Replay", period: str) -> list[PollComparison]:
 def compare_all(replay: "Replay") -> list[dict[str, Any]]:
     """`compare` for every period the replay was asked to compare with, by breach and period."""
     return [asdict(found) for found in _compare(replay, replay.compare_poll)]
+
+
+class Stood(NamedTuple):
+    """Spans of time in a row in which nothing changed."""
+
+    starts: Int64s
+    ends: Int64s
+    """Exclusive."""
+    equity: Floats
+    """Exact, in minor units."""
+    in_breach: Bools
+
+
+def joined(parts: Sequence[Stood]) -> Stood:
+    """Spans that follow each other, as one."""
+    return Stood(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 @dataclass(slots=True)
@@ -77,26 +93,33 @@ class PolledBreach:
 
     def take(self, batch: TickBatch, latest: LatestQuotes, start: int) -> None:
         """Goes on with the ticks of the batch from offset `start`."""
+        self._see(*self.stood(batch, latest, start))
+
+    def stood(self, batch: TickBatch, latest: LatestQuotes, start: int) -> Stood:
+        """What stood between those ticks, from the last one before them on."""
         span = slice(start, len(batch))
         times = batch.time_msc[span]
         equity, in_breach = self._columns(latest, span)
         since, stood, was = self.standing
         self.standing = int(times[-1]), float(equity[-1]), bool(in_breach[-1])
-        starts = np.concatenate(([since], times[:-1]))
-        self._see(
-            starts,
+        return Stood(
+            np.concatenate(([since], times[:-1])),
             times,
             np.concatenate(([stood], equity[:-1])),
             np.concatenate(([was], in_breach[:-1])),
         )
 
+    def last(self, until_msc: int) -> Stood:
+        """What stands after the last tick, up to that moment."""
+        since, equity, in_breach = self.standing
+        ends = np.array([max(since, until_msc)])
+        return Stood(np.array([since]), ends, np.array([equity], float), np.array([in_breach]))
+
     def finish(self, last_msc: int) -> None:
         """No tick comes any more; the last one is still seen by a poll at its own moment."""
-        since, equity, in_breach = self.standing
-        if in_breach:
-            self._see_one(since, last_msc + 1, equity)
+        self._see(*self.last(last_msc + 1))
 
-    def _see(self, starts: Int64s, ends: Int64s, equity: Floats, in_breach: Any) -> None:
+    def _see(self, starts: Int64s, ends: Int64s, equity: Floats, in_breach: Bools) -> None:
         for place in np.flatnonzero((ends > starts) & in_breach):
             if not self.left:
                 return

@@ -1,7 +1,7 @@
 """What a running engine looks after at each account, some times a second."""
 
 from engine.actor import Actor
-from engine.domain.driving import is_time_due
+from engine.domain.driving import time_due_ms
 from engine.domain.link_events import MarksNoted, TimePassed
 from engine.equity_history import EquityHistory
 from engine.ports import Terminals
@@ -32,5 +32,10 @@ def pass_time(actor: Actor, supervisor: Supervisor, now_msc: int) -> None:
     live = actor.state.live
     if live is None or not live.closes or actor.awaits_time:
         return
-    if is_time_due(live, now_msc):
+    closes, due_msc = actor.time_due
+    if closes is not live.closes:
+        # Closes are a new tuple where anything about them changed: most are looked at once.
+        due_msc = time_due_ms(live.closes)
+        actor.time_due = live.closes, due_msc
+    if due_msc <= now_msc:
         actor.awaits_time = supervisor.note_nowait(actor.key, TimePassed(time_msc=0))

@@ -1,6 +1,6 @@
 """The latest ticks of one feed, and the price of each second: what an incident is shown by.
 
-Memory is bounded, a feed: `MOST_BLOCKS` blocks of `BLOCK_TICKS` ticks at 28 bytes, 7.3 MB, and
+Memory is bounded, a feed: `MOST_BLOCKS` blocks of `BLOCK_TICKS` ticks at 28 bytes, 14.7 MB, and
 `SECONDS` rows of 24 bytes, 86 KB, for each symbol that ever ticked. A tick older than `KEEP_MSC`
 goes with its block, and so does the oldest block when all are full: then the tape reaches less far
 back, and says so. A batch costs four copies of arrays, about a microsecond; only a live feed has a
@@ -17,8 +17,8 @@ import numpy as np
 from engine.marking.ticks import Floats, Int32s, Int64s, TickBatch
 
 BLOCK_TICKS = 4096
-MOST_BLOCKS = 64
-KEEP_MSC = 120_000
+MOST_BLOCKS = 128
+KEEP_MSC = 300_000
 SECONDS = 3600
 
 Standing = list[tuple[float, float, int]]

@@ -5,7 +5,7 @@ of the verdict held all the time. Both by the columns that a replay's report is 
 the scalar arithmetic of a verdict to the last bit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -20,12 +20,11 @@ from engine.domain.valuation import symbols_needed
 from engine.equity_columns import LatestQuotes
 from engine.equity_ticks import AccountWalk
 from engine.marking.ticks import Floats
-from engine.poll_phases import PollComparison
-from engine.polling import polled_breach
+from engine.polling import Stood, joined, polled_breach
 from engine.replay_loop import Change
-from engine.replay_times import period_msc
 from engine.tape import Stretch
 from engine.tape_accounts import Breach, BrokerEquity, TapedAccounts
+from engine.tape_polls import PollSeen, poll_all
 
 BEFORE_MSC = 20_000
 AFTER_MSC = 8_000
@@ -35,6 +34,8 @@ POLLED_MSC = 60_000
 PERIODS = ("10s", "30s", "60s")
 MOST_TICKS = 5_000
 """Shown; of more, those around the verdict."""
+ROWS_A_TURN = 500
+TICKS_A_TURN = 8_192
 
 
 class TapeTick(msgspec.Struct, frozen=True, array_like=True):
@@ -52,27 +53,6 @@ class TapeTick(msgspec.Struct, frozen=True, array_like=True):
     """Had nobody closed: with the positions of the verdict, before it and after it."""
     floor: float | None
     """Of the guard, as of this tick; null for a guard without one."""
-
-
-class PollSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """What pollers of one period would have seen of the breach, had nobody closed."""
-
-    period: str
-    phases: int
-    """One a millisecond of the period."""
-    missed_percent: float
-    """Of the phases: had seen nothing by `polled_until_msc`."""
-    late_min_ms: int | None
-    """After the engine, over the phases that saw it; null: none did."""
-    late_median_ms: int | None
-    late_p95_ms: int | None
-    late_max_ms: int | None
-    equity_median: float | None
-    """At the poll that saw it."""
-    equity_worst: float | None
-    cost_median: float | None
-    """The engine's equity less the poller's; negative where waiting gained."""
-    cost_worst: float | None
 
 
 class VerdictTape(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,7 +97,23 @@ class _Course(NamedTuple):
 
 
 def cut_of(accounts: TapedAccounts, breach: Breach, now_msc: int) -> VerdictTape:
-    """The breach as far as it went by now. Costs a millisecond or so for some thousand ticks."""
+    """The breach as far as it went by now, at one go: see `cutting`."""
+    work = cutting(accounts, breach, now_msc)
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            tape: VerdictTape = done.value
+            return tape
+
+
+def cutting(
+    accounts: TapedAccounts, breach: Breach, now_msc: int
+) -> Generator[None, None, VerdictTape]:
+    """The breach as far as it went by now; yields where others may have a turn.
+
+    About ten milliseconds for a busy minute, in parts of one or two.
+    """
     record, spec = breach.record, breach.state.spec
     from_msc, to_msc = record.time_msc - BEFORE_MSC, record.time_msc + AFTER_MSC
     until_msc = min(now_msc, record.time_msc + POLLED_MSC)
@@ -136,9 +132,21 @@ def cut_of(accounts: TapedAccounts, breach: Breach, now_msc: int) -> VerdictTape
         low = max(low, decided - MOST_TICKS * 2 // 3)
         high, is_whole = min(high, low + MOST_TICKS), False
     whole_from = max(from_msc, reaches_msc or from_msc) if is_whole else _time_at(stretch, low)
-    actual = _course(stretch, accounts.tape.symbols, spec, changes, record.guard)
+    broker = accounts.broker_equity(breach.place, from_msc, min(to_msc, now_msc))
+    yield
+    # Equity is shown up to there; what polls would have seen later is in `_polls`.
+    shown = stretch._replace(batch=stretch.batch.part(0, high), indices=stretch.indices[:high])
+    actual = _course(shown, accounts.tape.symbols, spec, changes, record.guard)
+    yield
     kept = [Change(0, breach.state)]
-    held = _course(stretch, accounts.tape.symbols, spec, kept, record.guard)
+    held = _course(shown, accounts.tape.symbols, spec, kept, record.guard)
+    yield
+    polls = yield from _polls(breach, stretch, accounts.tape.symbols, until_msc)
+    ticks: list[TapeTick] = []
+    for start in range(low, high, ROWS_A_TURN):
+        stop = min(high, start + ROWS_A_TURN)
+        ticks += _rows(stretch, range(start, stop), spec.digits, actual, held)
+        yield
     return VerdictTape(
         verdict_id=record.verdict_id,
         server=record.server,
@@ -153,9 +161,9 @@ def cut_of(accounts: TapedAccounts, breach: Breach, now_msc: int) -> VerdictTape
         decided_index=None if record.tick is UNSET else record.tick.index,
         equity=getattr(record, "equity", None),
         agrees=_agrees(breach, held, decided),
-        ticks=_rows(stretch, range(low, high), spec.digits, actual, held),
-        broker=accounts.broker_equity(breach.place, from_msc, min(to_msc, now_msc)),
-        polls=_polls(breach, stretch, accounts.tape.symbols, until_msc),
+        ticks=tuple(ticks),
+        broker=broker,
+        polls=polls,
         polled_until_msc=until_msc,
     )
 
@@ -230,7 +238,7 @@ def _course(
 
 def _rows(
     stretch: Stretch, rows: range, digits: int, actual: _Course, held: _Course
-) -> tuple[TapeTick, ...]:
+) -> list[TapeTick]:
     batch, cut = stretch.batch, slice(rows.start, rows.stop)
 
     def money(column: Floats) -> list[float | None]:
@@ -247,7 +255,7 @@ def _rows(
         money(actual.floor_minor),
         strict=True,
     )
-    return tuple([TapeTick(*one) for one in columns])
+    return [TapeTick(*one) for one in columns]
 
 
 def _agrees(breach: Breach, held: _Course, decided: int) -> bool | None:
@@ -260,22 +268,26 @@ def _agrees(breach: Breach, held: _Course, decided: int) -> bool | None:
 
 def _polls(
     breach: Breach, stretch: Stretch, symbols: Sequence[str], until_msc: int
-) -> tuple[PollSeen, ...]:
-    record = breach.record
+) -> Generator[None, None, tuple[PollSeen, ...]]:
+    record, found = breach.record, list[PollSeen]()
     if not isinstance(record, GuardBreach):
         return ()
-    polled = polled_breach(record, breach.state, [period_msc(period) for period in PERIODS])
-    polled.until_msc = min(polled.until_msc, until_msc + 1)
+    polled = polled_breach(record, breach.state, [])
+    until_msc = min(polled.until_msc, until_msc + 1)
     # The tick that decided is what it stands at: what changes it comes after.
     start = int(np.searchsorted(stretch.indices, breach.next_index))
-    if start < len(stretch.batch):
-        latest = LatestQuotes(symbols)
-        latest.restore(stretch.standing)
-        latest.take(stretch.batch)
-        polled.take(stretch.batch, latest, start)
-    polled.finish(until_msc)
-    return tuple([_seen(one) for one in polled.results(PERIODS)])
-
-
-def _seen(one: PollComparison) -> PollSeen:
-    return PollSeen(**{name: getattr(one, name) for name in PollSeen.__struct_fields__})
+    before: list[Stood] = []
+    latest = LatestQuotes(symbols)
+    latest.restore(stretch.standing)
+    latest.take(stretch.batch.part(0, start))
+    while start < len(stretch.batch):
+        part = stretch.batch.part(start, min(len(stretch.batch), start + TICKS_A_TURN))
+        latest.take(part)
+        before.append(polled.stood(part, latest, 0))
+        start += len(part)
+        yield
+    stood = joined([*before, polled.last(until_msc)])
+    for one in poll_all(PERIODS, record, stood, until_msc, breach.state.spec.digits):
+        found.append(one)
+        yield
+    return tuple(found)

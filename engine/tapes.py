@@ -5,7 +5,8 @@ their end. Nothing a guard decides on is here, and nothing here is waited for by
 cut or kept is counted and told, no more. Many breaches are cut one after another, with pauses.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from time import perf_counter_ns
 from typing import Literal, Protocol
 
 import msgspec
@@ -17,7 +18,7 @@ from engine.errors import AdapterError
 from engine.meters import Meter
 from engine.tape import PricePoint
 from engine.tape_accounts import Breach, TapedAccounts
-from engine.tape_cut import AFTER_MSC, POLLED_MSC, VerdictTape, cut_of
+from engine.tape_cut import AFTER_MSC, POLLED_MSC, VerdictTape, cutting
 
 MOST_TAPES = 500
 KEPT_MSC = 30 * 86_400_000
@@ -26,8 +27,11 @@ MOST_WAITING = 4096
 """Breaches being taped at once; of more, the later ones are lost."""
 SETTLE_MSC = 250
 """A cut waits so much longer than its span: ticks may still be on their way in."""
-PAUSE_S = 0.02
-"""Between two cuts: they take a tenth of the loop at most."""
+SHARE = 10
+"""Cutting takes one part in so many of the loop."""
+LONGEST_PAUSE_S = 0.05
+BUSY = 16
+"""Where more wait, each is cut once, at the end."""
 SECOND_S = 1.0
 
 Outcome = Literal["kept", "failed", "lost"]
@@ -101,7 +105,7 @@ class Tapes:
         await trio.lowlevel.checkpoint()
         waiting = self._waiting.get(verdict_id)
         if waiting is not None:
-            return cut_of(waiting[0], waiting[1], self._clock.wall_msc())
+            return await _slowly(cutting(waiting[0], waiting[1], self._clock.wall_msc()))
         return None if self.store is None else await self.store.find(verdict_id)
 
     async def prices(
@@ -127,13 +131,15 @@ class Tapes:
                     with trio.move_on_after((next_msc - now_msc) / 1000.0):
                         await self._came.wait()
                 for feed, breach, was_cut in due:
-                    await self._cut(feed, breach, was_cut=was_cut)
-                    await trio.sleep(PAUSE_S)
+                    if was_cut or len(due) <= BUSY:
+                        await self._cut(feed, breach, was_cut=was_cut)
+                    else:
+                        self._waiting[breach.record.verdict_id] = (feed, breach, True)
 
     async def flush(self) -> None:
         """Cuts and keeps what is there of all that are being made; the engine stops."""
         for feed, breach, _ in list(self._waiting.values()):
-            await self._cut(feed, breach, was_cut=True)
+            await self._cut(feed, breach, was_cut=True, share=1)
 
     async def _note_prices(self) -> None:
         while True:
@@ -148,10 +154,12 @@ class Tapes:
         self._waiting[breach.record.verdict_id] = (feed, breach, False)
         self._came.set()
 
-    async def _cut(self, feed: TapedAccounts, breach: Breach, *, was_cut: bool) -> None:
+    async def _cut(
+        self, feed: TapedAccounts, breach: Breach, *, was_cut: bool, share: int = SHARE
+    ) -> None:
         name = breach.record.verdict_id
         try:
-            tape = cut_of(feed, breach, self._clock.wall_msc())
+            tape = await _slowly(cutting(feed, breach, self._clock.wall_msc()), share)
             if self.store is not None:
                 await self.store.keep(tape)
         except AdapterError as error:
@@ -174,6 +182,19 @@ class Tapes:
 
     def _count(self, outcome: Outcome) -> None:
         self._meter.count("tapes", label=outcome)
+
+
+async def _slowly(work: Generator[None, None, VerdictTape], share: int = SHARE) -> VerdictTape:
+    """What comes of it, in one part in `share` of the time: others have their turns between."""
+    while True:
+        began_ns = perf_counter_ns()
+        try:
+            next(work)
+        except StopIteration as done:
+            tape: VerdictTape = done.value
+            return tape
+        took_s = (perf_counter_ns() - began_ns) / 1e9
+        await trio.sleep(min(took_s * (share - 1), LONGEST_PAUSE_S))
 
 
 def _due_msc(waiting: tuple[TapedAccounts, Breach, bool]) -> int:

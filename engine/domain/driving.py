@@ -4,7 +4,7 @@ The machine of one close is `close_orders`; here are all closes of one account, 
 the machine's wishes means to the account. Nothing is sent before the first full report of a link.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -291,14 +291,14 @@ def pump(draft: Draft) -> None:
     )
 
 
-def is_time_due(live: Live, now_ms: int) -> bool:
-    """Whether the account has to be told that time passes: a close asks for it, or is forgotten."""
-    settled = [one for one in live.closes if one.state is State.SETTLED]
-    return (
-        len(settled) > SETTLED_KEPT
-        or any((one.settled_at_ms or 0) + SETTLED_KEPT_MS < now_ms for one in settled)
-        or any(close_orders.due_ms(one) <= now_ms for one in live.closes)
-    )
+def time_due_ms(closes: Sequence[CloseOrder]) -> int:
+    """From when on the account is to be told that time passes: one asks for it, or is forgotten."""
+    settled = [one for one in closes if one.state is State.SETTLED]
+    if len(settled) > SETTLED_KEPT:
+        return 0
+    forgotten = [(one.settled_at_ms or 0) + SETTLED_KEPT_MS + 1 for one in settled]
+    asked = [close_orders.due_ms(one) for one in closes]
+    return min([*forgotten, *asked], default=close_orders.NEVER_MS)
 
 
 def prune(draft: Draft) -> None:

@@ -17,7 +17,8 @@ from engine.errors import AdapterError, UserError
 from engine.marking.ticks import TickBatch
 from engine.tape import BLOCK_TICKS, KEEP_MSC, MOST_BLOCKS, SECONDS, Prices, Tape
 from engine.tape_accounts import BrokerEquity
-from engine.tape_cut import PollSeen, TapeTick, VerdictTape
+from engine.tape_cut import TapeTick, VerdictTape
+from engine.tape_polls import PollSeen
 from engine.tapes import KEPT_MSC, MOST_TAPES, TapeStore
 
 SYMBOLS = ("EURUSD", "GBPUSD", "XAUUSD")
