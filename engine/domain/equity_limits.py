@@ -235,11 +235,12 @@ def wakes(guard: EquityLimit, place: int, known: GuardState, state: AccountState
     floor_ = floor_minor(guard, reference, state.spec)
     digits = state.spec.digits
     lines = []
-    for p, q, wakes_above in (*below, *above):
+    for number, (p, q, wakes_above) in enumerate((*below, *above)):
         height = p * reference + q * floor_
+        is_breach = number == 0 and not known.breached  # a warning may lie at the floor as well
         if wakes_above:  # strictly above, in whole minor units
             height = floor(height - _EXACT) + 1
-        elif (p, q) == (0.0, 1.0) and guard.comparator is Comparator.BELOW:
+        elif is_breach and guard.comparator is Comparator.BELOW:
             height = floor_ - 1
         else:
             height = floor(height + _EXACT)

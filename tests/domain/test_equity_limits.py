@@ -248,7 +248,9 @@ amounts = st.one_of(
     st.builds(lambda cents: Money(amount_minor=cents), st.integers(1, 1_000_00)),
     st.builds(lambda cents: FixedFloor(floor_minor=cents), st.integers(9_000_00, 10_100_00)),
 )
-warnings = st.sampled_from([(None, None), (75.0, None), (33.3, None), (None, 0.4), (None, 2.0)])
+warnings = st.sampled_from(
+    [(None, None), (75.0, None), (33.3, None), (100.0, None), (None, 0.4), (None, 2.0)]
+)
 locks = st.sampled_from([None, None, Money(amount_minor=9_990_00), Percent(percent=100.5)])
 
 
@@ -305,6 +307,17 @@ def test_a_limit_wakes_no_later_than_it_decides(
             released = replace(after, breached=False)  # at once, to go on
             state = replace(state, guards=(released,))
             untested = after.breached
+
+
+def test_a_warning_at_all_of_the_amount_wakes_on_the_floor_where_the_breach_is_below_it() -> None:
+    guard = limit(warn_percent=100.0)
+    state = valued(guard)
+    known, found = evaluate(guard, 0, GuardState(), at(state, 9_000.0))
+    assert isinstance(found, LimitWarned)
+    assert flagged(wakes(guard, 0, GuardState(), state).lines, (), 9_000.0, 0.0)
+    assert not flagged(wakes(guard, 0, GuardState(), state).lines, (), 9_000.01, 0.0)
+    below = [line for line in wakes(guard, 0, known, state).lines if not line.wakes_above]
+    assert [line.b for line in below] == [8_999.99]
 
 
 @pytest.mark.parametrize("equity", [9_999.0, 9_000.0, 8_501.0, 8_499.0, 8_001.0])
