@@ -18,6 +18,11 @@ class Level:
         self._rows: Floats = np.empty((rows, accounts, 4))
         self._newest = rows - 1
 
+    def widen(self, accounts: int) -> None:
+        """Has room for so many more accounts, of which nothing is known. Copies all there is."""
+        rows, _, marks = self._rows.shape
+        self._rows = np.concatenate([self._rows, np.full((rows, accounts, marks), np.nan)], axis=1)
+
     def row_of(self, time_msc: int, *, make: bool) -> Floats | None:
         """(accounts, 4) of that time; None where there is none any more, or not yet."""
         start = time_msc - time_msc % self.bucket_msc

@@ -78,6 +78,10 @@ class Intake:
         self._turn = trio.Lock()
         """When the leader changes, two links may have quotes at once."""
 
+    def rename(self, names: Mapping[str, str]) -> None:
+        """More of the broker's symbols, to the feed's."""
+        self._names.update({broker.upper(): symbol for broker, symbol in names.items()})
+
     async def take(self, quotes: Sequence[LinkQuote]) -> None:
         """Judges the rows in order and hands on what is valid, and what guards found between."""
         # A free lock taken by `async with` costs a round of every task: a quote has no time for it.

@@ -25,11 +25,7 @@ from engine.domain.commands import Adopt, ClosePosition, Command, Flatten, Halt,
 from engine.domain.effects import KeepClose
 from engine.domain.ids import AccountKey
 from engine.domain.instruments import Instrument
-from engine.domain.link_events import (
-    Founded,
-    LinkEvent,
-    Recovered,
-)
+from engine.domain.link_events import LinkEvent
 from engine.domain.market_guards import AnyMarketGuard
 from engine.domain.outlook import Outlook
 from engine.domain.records import Record
@@ -49,6 +45,7 @@ from engine.meters import Meter, NoMeter
 from engine.outbox import NoReplayBroker
 from engine.ports import Journal, StateStore, Terminals
 from engine.recovery import Recovery, kept_state_of
+from engine.roster import Roster, beginnings
 from engine.rounds import note_account, pass_time
 from engine.rush import Rush
 from engine.supervisor import Supervisor
@@ -138,7 +135,6 @@ class LiveEngine:
         self._journal = journal
         self._store = store
         self._terminals = terminals
-        self._accounts = tuple(accounts)
         self._by_key: dict[AccountKey, _Server] = {}
         self._lobby = Lobby(self._by_key, clock, self.meter)
         self._kept: dict[AccountKey, int] = {a.key: a.recovery.entries for a in accounts}
@@ -162,6 +158,17 @@ class LiveEngine:
                 name, own, instruments, market_guards, hands, on_crash, on_batch
             )
         self.sink = LiveSink(self, clock, self.meter, self._led)
+        self.roster = Roster(
+            accounts,
+            self._servers,
+            self._by_key,
+            self.tap,
+            self.tapes,
+            self._lobby,
+            clock,
+            self.note,
+        )
+        """Who is guarded."""
 
     def _open_server(
         self,
@@ -247,35 +254,16 @@ class LiveEngine:
             stopped = await server.supervisor.stop(deadline_s)
             parked.extend(stopped.parked)
         if self.surroundings.journal_failure() is None:
-            for account in self._accounts:
+            for account in self.roster.accounts:
                 if account.key not in parked:
                     await self._keep_state(self._actor(account.key))
         return tuple(parked)
 
     async def _begin(self) -> None:
         """Tells each account its book, where that is new, and that it was read from a journal."""
-        for account in self._accounts:
-            state, recovery = account.recovery.state, account.recovery
-            live = state.live
-            assert live is not None, "a live account has a link"
-            same = (
-                recovery.entries
-                and state.spec == account.spec
-                and live.terms == account.terms
-                and live.close_terms == account.close_terms
-                and (live.expects or not account.expects)
-            )
-            if not same:
-                founded = Founded(
-                    time_msc=0,
-                    spec=account.spec,
-                    terms=account.terms,
-                    close_terms=account.close_terms,
-                    expects=account.expects,
-                )
-                await self.note(account.key, founded)
-            if recovery.entries:
-                await self.note(account.key, Recovered(time_msc=0))
+        for account in self.roster.accounts:
+            for event in beginnings(account):
+                await self.note(account.key, event)
         for server in self._servers.values():
             await server.supervisor.settle()
 
@@ -297,7 +285,7 @@ class LiveEngine:
 
     async def _note(self) -> None:
         """Every second: marks that rose are kept; markets and unknown accounts are looked at."""
-        pause_s = NOTE_S / (1 + len(self._accounts) // NOTED_AT_ONCE)
+        pause_s = NOTE_S / (1 + len(self.roster.accounts) // NOTED_AT_ONCE)
         while True:
             await trio.sleep(pause_s)
             seen = 0
@@ -316,14 +304,14 @@ class LiveEngine:
     async def _keep_states(self) -> None:
         while True:
             await trio.sleep(NOTE_S)
-            for account in self._accounts:
+            for account in self.roster.accounts:
                 actor = self._actor(account.key)
-                due = actor.entries - self._kept[account.key] >= self._settings.keep_every
+                due = actor.entries - self._kept.get(account.key, 0) >= self._settings.keep_every
                 if due and actor.at is None and actor.crashed is None:
                     await self._keep_state(actor)
 
     async def _keep_state(self, actor: Actor) -> None:
-        if actor.entries > self._kept[actor.key]:
+        if actor.entries > self._kept.get(actor.key, 0):
             kept = kept_state_of(actor.state, actor.entries)
             with suppress(JournalFullError):  # a restart has more to step again, that is all
                 await self._store.keep_state(actor.key, kept)
@@ -353,7 +341,7 @@ class LiveEngine:
         server = self._servers[feed]
         renamed = {
             own: broker
-            for account in self._accounts
+            for account in self.roster.accounts
             if account.key.server == feed
             for broker, own in account.terms.aliases.items()
         }
@@ -381,7 +369,7 @@ class LiveEngine:
 
     def keys(self) -> tuple[AccountKey, ...]:
         """See `Desk.keys`."""
-        return tuple(self._by_key)
+        return self.roster.keys
 
     def version(self, key: AccountKey) -> tuple[int, int]:
         """See `Desk.version`."""
@@ -456,7 +444,7 @@ class LiveEngine:
             pulse_age_s=trio.current_time() - self._pulsed_s,
             started_msc=self.started_msc,
             time_msc=self._clock.wall_msc(),
-            accounts=len(self._accounts),
+            accounts=len(self.roster.accounts),
             loop_lag_ms=self._lag.worst_ms,
             crashed={key: why for one in servers for key, why in one.supervisor.crashed.items()},
         )

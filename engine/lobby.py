@@ -90,6 +90,10 @@ class Lobby:
         for key in list(self._waiting):
             self._release(key)
 
+    def waits(self, key: AccountKey) -> bool:
+        """Whether anything of the account waits here."""
+        return key in self._waiting
+
     def let_in(self, key: AccountKey) -> None:
         """Lets in all that there is room for: what is commanded now is about all that is held."""
         self._release(key, at_once=True)

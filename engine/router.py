@@ -84,6 +84,13 @@ class Router:
         self._schedule_resets()
         self._await_operations()
 
+    def admit(self, actor: Actor, time_msc: int) -> None:
+        """Drives one more actor, which is among those it was given; between two walks."""
+        if self.is_open:
+            self._tell(actor, Told(Opened(time_msc)))
+            self._schedule_resets()
+            self._await_operations()
+
     async def on_quotes(self, batch: TickBatch) -> None:
         """Marks the accounts on the next ticks and tells the actors that have to see them.
 

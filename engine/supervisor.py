@@ -29,6 +29,7 @@ from engine.router import Router
 from engine.seats import Seat, Seats
 from engine.stuck import cuts_of
 
+DISMISSED = "no longer in the book"
 TRIES = 3
 """How often a job may raise before it is taken for poison."""
 STUCK_REST_S = 0.25
@@ -71,8 +72,9 @@ class Supervisor:
         """
         self.feed = feed
         self.seats = Seats(feed)
-        self.actors = tuple(
-            Actor(
+
+        def made(place: int, state: AccountState, kept: int) -> Actor:
+            return Actor(
                 state,
                 Seat(self.seats, place, symbols_needed(state.spec.market, state.positions)),
                 Inbox(conflates=conflates, tick_limit=tick_limit, urgent_limit=urgent_limit),
@@ -80,22 +82,29 @@ class Supervisor:
                 outbox,
                 on_settled,
                 hands,
-                entries[place] if entries else 0,
+                kept,
             )
+
+        self._made = made
+        self.actors = [
+            made(place, state, entries[place] if entries else 0)
             for place, state in enumerate(accounts)
-        )
-        """By place: the order of the accounts given."""
+        ]
+        """By place: the order of the accounts given, then of those admitted. Never fewer."""
         self.by_key = {actor.key: actor for actor in self.actors}
         assert len(self.by_key) == len(self.actors), "two accounts have one name"
         self.router = Router(feed, self.seats, self.actors, clock)
         self.is_stopping = False
         self._on_crash = on_crash
         self._scope = trio.CancelScope()
+        self._nursery: trio.Nursery | None = None
+        self._tasks: dict[AccountKey, trio.CancelScope] = {}
 
     @property
     def crashed(self) -> dict[AccountKey, str]:
         """The accounts given up, and why."""
-        return {a.key: a.crashed for a in self.actors if a.crashed is not None}
+        given_up = [(one.key, one.crashed) for one in self.actors]
+        return {key: why for key, why in given_up if why is not None and why != DISMISSED}
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keeps the actors at work until `stop`.
@@ -106,12 +115,33 @@ class Supervisor:
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:
+                    self._nursery = nursery
                     for actor in self.actors:
-                        nursery.start_soon(self._keep, actor, name=f"account {actor.key}")
+                        self._begin(actor)
                     task_status.started()
         finally:
             for actor in self.actors:
                 actor.refuse_all("the engine stopped before this was durable")
+
+    def admit(self, state: AccountState, entries: int, time_msc: int) -> None:
+        """Takes up one more account while it runs, at the next place; `entries`: kept of it."""
+        assert state.spec.key not in self.by_key, "two accounts have one name"
+        actor = self._made(len(self.actors), state, entries)
+        self.actors.append(actor)
+        self.by_key[actor.key] = actor
+        self.router.admit(actor, time_msc)
+        self._begin(actor)
+
+    def dismiss(self, key: AccountKey) -> None:
+        """Ends an account for good, which must be at rest; its last state stays readable."""
+        actor = self.by_key[key]
+        assert not actor.inbox, "dismissed with something to do"
+        assert actor.at is None, "dismissed in the middle of something"
+        actor.crashed = DISMISSED  # as of one given up, nobody tells it anything from here
+        actor.refuse_all(DISMISSED)
+        actor.seat.leave()
+        actor.seat.retire()
+        self._tasks[key].cancel()
 
     async def ask(self, key: AccountKey, command: Command) -> Step | Refused:
         """What came of a command, once it is durable.
@@ -173,6 +203,15 @@ class Supervisor:
         parked = tuple(self.actors[place].key for place in sorted(self.seats.busy))
         self._scope.cancel()
         return Stopped(parked)
+
+    def _begin(self, actor: Actor) -> None:
+        assert self._nursery is not None, "it does not run"
+        self._nursery.start_soon(self._work, actor, name=f"account {actor.key}")
+
+    async def _work(self, actor: Actor) -> None:
+        with trio.CancelScope() as scope:
+            self._tasks[actor.key] = scope
+            await self._keep(actor)
 
     async def _keep(self, actor: Actor) -> None:
         """Runs one actor; takes it up again where it raised, and gives it up in the end."""

@@ -23,6 +23,10 @@ class Tap:
         self._listeners: set[Listener] = set()
         self._seqs = dict(seqs or {})
 
+    def admit(self, key: AccountKey, seq: int) -> None:
+        """One more account; `seq`: of its last record that is durable already."""
+        self._seqs[key] = seq
+
     def publish(self, key: AccountKey, records: Sequence[Record]) -> None:
         """Hands durable records of an account, in order, to everybody. Never waits."""
         if records:

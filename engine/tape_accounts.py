@@ -71,6 +71,16 @@ class TapedAccounts:
         self._beat_equity: Floats = np.zeros((len(keys), BEATS))
         self._beats = [0] * len(keys)
 
+    def admit(self, keys: Sequence[AccountKey]) -> None:
+        """More accounts, at the next places."""
+        for key in keys:
+            self._places[key] = len(self._places)
+            self._changes.append(deque(maxlen=MOST_STATES))
+            self._beats.append(0)
+        more = len(keys)
+        self._beat_msc = np.concatenate([self._beat_msc, np.zeros((more, BEATS), np.int64)])
+        self._beat_equity = np.concatenate([self._beat_equity, np.zeros((more, BEATS))])
+
     def hearing(self, on_batch: Callable[[TickBatch], None] | None) -> Callable[[TickBatch], None]:
         """What takes the next ticks of the feed, for the tape and for somebody else."""
 

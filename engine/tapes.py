@@ -94,6 +94,10 @@ class Tapes:
         self._feeds[server] = made = TapedAccounts(keys, symbols, self._breached, self._failed)
         return made
 
+    def admit(self, server: str, keys: Sequence[AccountKey]) -> None:
+        """More accounts of a server, at the next places."""
+        self._feeds[server].admit(keys)
+
     def beat(self, key: AccountKey, equity: float) -> None:
         """A heartbeat of an account came."""
         feed = self._feeds.get(key.server)

@@ -5,7 +5,8 @@ theirs, so a foreign account and one that does not exist are the same answer by 
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -95,7 +96,8 @@ class AccountScope:
         return key in self._by_name
 
 
-Tenants = Mapping[str, Collection[AccountKey]]
+Tenants = Mapping[str, Container[AccountKey]]
+"""Who is whose: asked of each account there is, also of one that came after the start."""
 
 
 class Scopes:
@@ -110,7 +112,7 @@ class Scopes:
     ) -> None:
         """`keys` is `Desk.keys`; `kept`: so many scopes are remembered, the newest."""
         self._keys = keys
-        self._tenants = {name: frozenset(of) for name, of in (tenants or {}).items()}
+        self._tenants = dict(tenants or {})
         self._kept_max = kept
         self._desk: tuple[AccountKey, ...] = ()
         self._kept: dict[tuple[tuple[str, ...], str | None], AccountScope] = {}
@@ -133,10 +135,22 @@ class Scopes:
         if principal.accounts == (EVERY,):
             return AccountScope(self._desk, is_every=True)
         if principal.tenant is not None:
-            theirs = self._tenants.get(principal.tenant, frozenset())
+            theirs = self._tenants.get(principal.tenant, ())
             return AccountScope([key for key in self._desk if key in theirs])
         named = frozenset(principal.accounts)
         return AccountScope([key for key in self._desk if str(key) in named])
+
+
+@dataclass(frozen=True)
+class _Of:
+    """The accounts named, and all of some servers."""
+
+    names: frozenset[str]
+
+    def __contains__(self, key: object) -> bool:
+        if not isinstance(key, AccountKey):
+            return False
+        return str(key) in self.names or f"{key.server}/{EVERY}" in self.names
 
 
 def tenants_of(named: Mapping[str, Sequence[str]], keys: Sequence[AccountKey]) -> Tenants:
@@ -145,18 +159,13 @@ def tenants_of(named: Mapping[str, Sequence[str]], keys: Sequence[AccountKey]) -
     Raises:
         UserError: a name is of no account.
     """
-    known = {str(key): key for key in keys}
-    found: dict[str, set[AccountKey]] = {}
+    found: dict[str, _Of] = {}
     for tenant, names in named.items():
-        mine = found.setdefault(tenant, set())
         for name in names:
-            theirs = [known[name]] if name in known else []
-            if name.endswith(f"/{EVERY}"):
-                theirs = [key for key in keys if key.server == name[:-2]]
-            if not theirs:
+            if not any(key in _Of(frozenset({name})) for key in keys):
                 raise UserError(
                     f"tenant {tenant!r} has {name!r}, which is no account of the book",
                     help="write SERVER/LOGIN, or SERVER/* for all of a server",
                 )
-            mine.update(theirs)
+        found[tenant] = _Of(frozenset(names))
     return found

@@ -10,6 +10,7 @@ from engine.desk import Desk
 from engine.domain.account import AccountSpec
 from engine.domain.ids import AccountKey
 from engine.domain.units import major
+from engine.errors import UserError
 from facade.access import Scopes, tenants_of
 from facade.access_gate import Gate
 from facade.access_keys import AccessKeys
@@ -76,7 +77,9 @@ def now_msc() -> int:
 
 def _spec_of(settings: Settings, key: AccountKey, ruleset: str) -> AccountSpec:
     """The account of the book, guarded by another ruleset of it."""
-    [spec] = [account.spec for account in settings.book.accounts if account.spec.key == key]
+    spec = next((one.spec for one in settings.book.accounts if one.spec.key == key), None)
+    if spec is None:
+        raise UserError(f"{key} came after this process had read the book: restart the process")
     initial = major(spec.initial_minor, spec.digits)
     guards = settings.book.guards_of(ruleset, spec.market.deposit, initial)
     hold_s = settings.book.rulesets[ruleset].minimum_hold_s

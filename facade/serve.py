@@ -1,7 +1,7 @@
 """The engine as a program: from start to a signal, with everybody told how it is."""
 
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import structlog
 import trio
@@ -12,6 +12,7 @@ from engine.stuck import stuck_cut_short
 from facade import systemd
 from facade.http_setup import serve_floor
 from facade.internal_setup import internal_socket_of
+from facade.reloading import reread_at
 from facade.settings import Settings
 from facade.watchdog import Watchdog
 from facade.wiring_floor import Floor, open_floor
@@ -22,7 +23,7 @@ log = structlog.get_logger("tidegate.serve")
 async def serve(
     settings: Settings, on_open: Callable[[Floor], Awaitable[None]] | None = None
 ) -> None:
-    """Guards until SIGINT or SIGTERM.
+    """Guards until SIGINT or SIGTERM; at SIGHUP the book is read again.
 
     Args:
         on_open: runs beside the engine once it guards.
@@ -31,13 +32,20 @@ async def serve(
         UserError, AdapterError: it cannot start; says why.
         JournalError: it failed; nothing is acknowledged any more.
     """
-    with stuck_cut_short() as is_armed:
+    with (
+        trio.open_signal_receiver(signal.SIGHUP) as wishes,  # from here on it ends nothing
+        stuck_cut_short() as is_armed,
+    ):
         if not is_armed:
             log.warning("steps that do not end are not cut short here: they end the process")
-        await _serve(settings, on_open)
+        await _serve(settings, wishes, on_open)
 
 
-async def _serve(settings: Settings, on_open: Callable[[Floor], Awaitable[None]] | None) -> None:
+async def _serve(
+    settings: Settings,
+    wishes: AsyncIterator[int],
+    on_open: Callable[[Floor], Awaitable[None]] | None,
+) -> None:
     async with trio.open_nursery() as nursery:
         watchdog = Watchdog()
         await nursery.start(watchdog.run)
@@ -60,6 +68,7 @@ async def _serve(settings: Settings, on_open: Callable[[Floor], Awaitable[None]]
                 server = await beside.start(serve_floor, floor, settings)
                 if server is not None:
                     log.info("serving", url=server.url)
+                beside.start_soon(reread_at, wishes, floor, settings)
                 beside.start_soon(systemd.keep_alive, lambda: floor.engine.health().is_ready)
                 if on_open is not None:
                     beside.start_soon(on_open, floor)

@@ -55,12 +55,20 @@ words: Any = templates
 """The words of alerts."""
 
 
-class _BookKeys:
+class BookKeys:
     """Keys of the accounts in the book alone: others are nobody's to guard, so they stay out."""
 
     def __init__(self, directory: KeyDirectory, accounts: Sequence[AccountKey]) -> None:
         self._directory = directory
-        self._accounts = frozenset(accounts)
+        self._accounts = set(accounts)
+
+    def admit(self, account: AccountKey) -> None:
+        """It is in the book."""
+        self._accounts.add(account)
+
+    def forget(self, account: AccountKey) -> None:
+        """It is in the book no more."""
+        self._accounts.discard(account)
 
     def keys_of(self, account: AccountKey) -> Sequence[Secret]:
         """See `KeyRing.keys_of`."""
@@ -73,6 +81,7 @@ class Floor:
 
     engine: LiveEngine
     gateway: Gateway
+    ring: BookKeys
     journal: SqliteJournal
     outbox: AlertOutbox
     alerting: Alerting
@@ -113,12 +122,9 @@ async def open_floor(
         open_equity(settings.state / "equity.db") as equity_store,
         open_tapes(settings.state / "tapes.db") as tape_store,
     ):
-        accounts = [
-            _live_account(settings, account, await recover(account.spec.key, journal))
-            for account in settings.book.accounts
-        ]
+        accounts = await _accounts(settings, journal)
         trail = CountedTrail(audit, lambda: metrics.count("audit_events"))
-        engine, gateway = _engine(settings, accounts, journal, clock, metrics, on_crash)
+        engine, gateway, ring = _engine(settings, accounts, journal, clock, metrics, on_crash)
         outbox = alert_outbox(settings, clock)
         alerting = Alerting(
             engine, outbox, words, clock, settings.keys.alerts.desk_url, meter=metrics
@@ -143,6 +149,7 @@ async def open_floor(
             floor = Floor(
                 engine,
                 gateway,
+                ring,
                 journal,
                 outbox,
                 alerting,
@@ -161,6 +168,14 @@ async def open_floor(
                 nursery.cancel_scope.cancel()
 
 
+async def _accounts(settings: Settings, journal: SqliteJournal) -> list[LiveAccount]:
+    """The accounts of the book, each with its past."""
+    return [
+        live_account(settings, account, await recover(account.spec.key, journal))
+        for account in settings.book.accounts
+    ]
+
+
 def _engine(
     settings: Settings,
     accounts: Sequence[LiveAccount],
@@ -168,8 +183,8 @@ def _engine(
     clock: Clock,
     metrics: Metrics,
     on_crash: Callable[[AccountKey, str], None] | None,
-) -> tuple[LiveEngine, Gateway]:
-    """The engine and the gateway that feeds it."""
+) -> tuple[LiveEngine, Gateway, BookKeys]:
+    """The engine, the gateway that feeds it, and the keys of who may come in there."""
     keys = settings.keys
     link = LateLink()
     engine = LiveEngine(
@@ -187,12 +202,12 @@ def _engine(
         ),
         on_crash=on_crash,
     )
-    ring = _BookKeys(terminal_keys(settings), engine.keys())
+    ring = BookKeys(terminal_keys(settings), engine.keys())
     gateway = Gateway(engine.sink, ring, SqliteEpochs(journal), clock, _gateway_settings(settings))
     link.gateway = gateway
     for feed in engine.feeds:
         gateway.want_symbols(feed, engine.symbols_of(feed))
-    return engine, gateway
+    return engine, gateway, ring
 
 
 def _equity_keeper(
@@ -301,7 +316,8 @@ async def _close(floor: Floor, keeper: EquityKeeper) -> None:
         await floor.engine.tapes.flush()
 
 
-def _live_account(settings: Settings, account: BookAccount, recovery: Recovery) -> LiveAccount:
+def live_account(settings: Settings, account: BookAccount, recovery: Recovery) -> LiveAccount:
+    """An account of the book, with its past, as the engine takes it."""
     spec = account.spec
     terms = settings.terms_of(spec.market.deposit, spec.market.digits)
     tolerances = dict(terms.tolerances)

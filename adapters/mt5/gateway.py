@@ -73,6 +73,8 @@ class Gateway:
         self._leads = Leads()
         self._links: dict[AccountKey, Connection] = {}
         self._sessions: dict[AccountKey, tuple[str, int, Connection]] = {}
+        self._kept_out: set[AccountKey] = set()
+        """Accounts of which it is not decided whether they are still guarded."""
         self._stopping = trio.CancelScope()
         self._accepting = trio.CancelScope()
         self._accepted = self._resumed = 0
@@ -190,6 +192,21 @@ class Gateway:
         if link is not None:
             link.end(EndCode.MOVED, "another node has the account", to=to)
 
+    async def part(self, key: AccountKey) -> None:
+        """Ends the account's link, if there is one; returns when the sink knows.
+
+        Until `let_back` its terminal is told to come back later: being refused it would not.
+        """
+        self._kept_out.add(key)
+        link = self._links.get(key)
+        if link is not None:
+            link.end(EndCode.RETRY, "the account leaves the book", cause="left")
+            await link.gone.wait()
+
+    def let_back(self, key: AccountKey) -> None:
+        """The account may link again, as far as its key is known."""
+        self._kept_out.discard(key)
+
     def statistics(self) -> GatewayStatistics:
         """What goes on."""
         links = list(self._links.values())
@@ -229,6 +246,8 @@ class Gateway:
         connection.is_proved = True
         account = connection.account
         if not await self._epochs.raise_to(account, connection.side.epoch):
+            return False
+        if account in self._kept_out:
             return False
         older = self._links.get(account)
         self._links[account] = connection
