@@ -22,7 +22,8 @@ import { money, NONE, percent } from "./words.js";
  */
 export function makeAccount(account, hooks) {
   const key = `${account.server}/${account.login}`;
-  const box = el("article", { class: "account", "aria-busy": "true" });
+  const box = el("article", { class: "account", "aria-busy": "true",
+    "aria-label": `Account ${account.login} on ${account.server}` });
   /** @type {(() => void)[]} */
   const stops = [];
   /** @type {Set<string>} */
@@ -173,7 +174,8 @@ function headFrame(row, hooks) {
     ["release", "Release…", ""], ["adopt", "Adopt…", ""], ...(me()?.role === "admin" ? [["rules", "Rules…", ""]] : [])]
     : [];
   return [el("div", { class: "line" }, el("button", { class: "plain back", onclick: hooks.back,
-    "aria-label": "Back to the list" }, "←"), el("h1", { tabindex: -1 }, String(snap.login),
+    "aria-label": "Back to the list" }, "←"), el("h1", { tabindex: -1 }, el("span", { class: "hidden" },
+    "Account "), String(snap.login),
     el("small", null, ` ${snap.server}`)), el("span", { "data-fill": "state" }),
   el("div", { class: "acts" }, acts.map(([what, words, key]) => el("button", {
     class: what === "flatten" ? "danger" : "", "data-act": what,

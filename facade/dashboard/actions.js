@@ -33,7 +33,7 @@ function closeOne(row, position) {
   if (!held) return null;
   const lots = volume(held.volume_lots);
   return confirm(`Close ${position} of ${snap.login}`, `Close ${lots} lots of ${held.symbol}`,
-    "danger", true, [plainTable(["Symbol", "Side", "Lots#", `Floating, ${snap.currency}#`],
+    "danger", true, [plainTable("The position", ["Symbol", "Side", "Lots#", `Floating, ${snap.currency}#`],
       [[held.symbol, held.side, lots, money(held.profit, snap.currency, true)]]),
     el("p", null, `${counted(snap.positions.length - 1, "other position")} and every pending order `
       + "stay. If its market is closed now, the close waits, and you are told."),
@@ -62,7 +62,8 @@ function flattenOne(row) {
     money(one.profit, snap.currency, true)]);
   const button = `Flatten ${counted(snap.positions.length, "position")} (${lots} lots)`;
   return confirm(`Flatten ${snap.login}`, button, "danger", true, [
-    lines.length ? plainTable(["Symbol", "Side", "Lots#", `Floating, ${snap.currency}#`], lines)
+    lines.length ? plainTable("What is closed", ["Symbol", "Side", "Lots#",
+      `Floating, ${snap.currency}#`], lines)
       : el("p", null, "It holds no position. Pending orders will still be cancelled."),
     el("p", null, `Total realised about ${money(snap.profit, snap.currency, true)} `
       + `${snap.currency}. `
@@ -108,7 +109,7 @@ export function openBulk(what, picked) {
   const count = String(meant.length);
   const body = [el("p", null, `${counted(meant.length, "account")}, `
     + `${counted(positions, "open position")}${what === "halt" ? ", which stay" : ""}.`),
-  plainTable(["Currency", "Floating#"], [...sums].map(([currency, sum]) =>
+  plainTable("Floating by currency", ["Currency", "Floating#"], [...sums].map(([currency, sum]) =>
     [currency, money(sum, currency, true)])),
   skipped.length ? el("p", null, `Skipped, observe only: ${skipped.slice(0, 8).map(row =>
     row.snap.login).join(", ")}${skipped.length > 8 ? "…" : ""}.`) : null,

@@ -29,20 +29,20 @@ export function openAdopt(row, position) {
     checked: true, "aria-label": `Adopt ${one.symbol} ${one.position_id}` }));
   const picked = () => boxes.filter(box => box.checked).map(box => Number(box.value));
   const isOne = offered.length === 1;
-  const lines = offered.map((one, at) => el("tr", null, el("td", null, isOne ? null : boxes[at]),
+  const lines = offered.map((one, at) => el("tr", null, isOne ? null : el("td", null, boxes[at]),
     el("td", { class: "id" }, String(one.position_id)), el("td", null, one.symbol),
     el("td", null, one.side), el("td", { class: "num" }, volume(one.volume_lots)),
     el("td", { class: "num" }, money(one.profit, snap.currency, true))));
-  const heads = ["", "Position", "Symbol", "Side", "Lots#", `Floating, ${snap.currency}#`];
+  const heads = ["Position", "Symbol", "Side", "Lots#", `Floating, ${snap.currency}#`];
   const verb = isOne ? `Adopt ${volume(offered[0].volume_lots)} lots of ${offered[0].symbol}`
     : "Adopt those picked";
   const title = isOne ? `Adopt ${offered[0].position_id} of ${snap.login}`
     : `Adopt positions of ${snap.login}`;
   return confirm(title, verb, "primary", true, [
-    el("table", null, el("thead", null, el("tr", null, heads.map((head, at) => (at
-      ? el("th", { scope: "col", class: head.endsWith("#") ? "num" : "" }, head.replace("#", ""))
-      : el("td", null, isOne ? null : el("span", { class: "hidden" }, "Adopt")))))),
-    el("tbody", null, lines)),
+    el("table", { "aria-label": "What is adopted" }, el("thead", null, el("tr", null, isOne ? null : el("th", { scope: "col" },
+      el("span", { class: "hidden" }, "Adopt")), heads.map(head => el("th", { scope: "col",
+      class: head.endsWith("#") ? "num" : "" }, head.replace("#", ""))))), el("tbody", null,
+    lines)),
     el("p", null, `From then on ${isOne ? "it is" : "they are"} meant as held: its volume, stop and `
       + "target. Nothing is traded, and every guard goes on counting it."),
     el("p", null, "What a policy would do about an unexpected position is not done any more. No "

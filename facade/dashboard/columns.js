@@ -5,7 +5,7 @@ import { rankOf, stateWords } from "./states.js";
 import { age, clockTip, countdown, money, NONE, percent, volume } from "./words.js";
 
 /**
- * @typedef {{ id: string, head: string, num?: boolean, width: string, sort: (row: any) => any,
+ * @typedef {{ id: string, head: string, said?: string, num?: boolean, width: string, sort: (row: any) => any,
  *   text?: (row: any, now: number) => string, tip?: (row: any) => string, ages?: boolean,
  *   make?: (row: any, now: number) => any, set?: (cell: any, row: any, now: number) => void,
  *   gain?: (row: any) => number | null }} Column
@@ -31,13 +31,9 @@ export const COLUMNS = [
     text: row => row.guard?.name ?? NONE },
   { id: "used", head: "Used", width: "8.5em", sort: row => -(row.used ?? -1),
     make: row => meter(row.used, row.warn, `${row.snap.login} used`),
-    set: (cell, row) => {
-      const box = cell.firstChild;
-      setMeter(box, row.used, row.warn);
-      box.setAttribute("aria-label",
-        `${row.snap.login}: ${row.guard?.name ?? "no guard"} used`);
-    } },
-  { id: "percent", head: "%", num: true, width: "5em", sort: row => -(row.used ?? -1),
+    set: (cell, row) => setMeter(cell.firstChild, row.used, row.warn,
+      `${row.snap.login}: ${row.guard?.name ?? "no guard"} used`) },
+  { id: "percent", head: "%", said: "% used", num: true, width: "5em", sort: row => -(row.used ?? -1),
     text: row => percent(row.used).replace(/\u202f?%$/, "") },
   { id: "room", head: "Room to floor", num: true, width: "8em", sort: row => row.room ?? Infinity,
     text: row => (row.room === null ? NONE : money(row.room, row.snap.currency)) },
@@ -45,7 +41,7 @@ export const COLUMNS = [
     text: row => money(row.snap.equity, row.snap.currency) },
   { id: "today", head: "Today", num: true, width: "7.5em", sort: row => row.today ?? Infinity,
     text: row => money(row.today, row.snap.currency, true), gain: row => row.today },
-  { id: "disc", head: "Disc", num: true, width: "3.6em", sort: row => -row.disc,
+  { id: "disc", head: "Disc", said: "Disc, discrepancies", num: true, width: "3.6em", sort: row => -row.disc,
     text: row => (row.disc ? String(row.disc) : row.snap.live ? "0" : NONE) },
   { id: "reset", head: "Reset in", num: true, width: "6em", ages: true,
     sort: row => row.resetMsc ?? Infinity, tip: row => clockTip(row.resetMsc),

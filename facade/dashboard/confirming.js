@@ -32,6 +32,12 @@ export function confirm(title, verb, look, needsReason, words, send, meant, what
   } }, ...words, reason.node, wanted ? typed.node : null, fresh.node, wrong,
   el("div", { class: "buttons" }, cancel, go));
   const dialog = openDialog(title, form);
+  const told = [...form.querySelectorAll(":scope > p:not(.wrong)")];
+  told.forEach((line, at) => line.setAttribute("id", `dialog-words-${at}`));
+  if (told.length) {
+    // With the focus on Cancel nobody would hear what it says.
+    dialog.box.setAttribute("aria-describedby", told.map(line => line.id).join(" "));
+  }
   const check = () => {
     go.disabled = isSending || (needsReason && !reason.input.value.trim())
       || (Boolean(wanted) && typed.input.value.trim() !== wanted);

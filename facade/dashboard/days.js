@@ -94,8 +94,9 @@ export function makeDays(row, latest, records) {
     return el("td", { class: `${day.result === null ? "blank" : ""} ${isNow ? "now" : ""}`,
       "aria-current": isNow ? "date" : null }, el("span", { class: "day" },
       String(new Date(day.at).getUTCDate()), marks(day)), day.result === null ? null
-      : [el("b", { "data-gain": tone(day.result) }, money(day.result, currency, true)),
-        el("span", { class: "dim" }, money(day.worst, currency, true))]);
+      : [el("b", { "data-gain": tone(day.result) }, unseen("result "),
+        money(day.result, currency, true)), el("span", { class: "dim" }, unseen(", lowest "),
+        money(day.worst, currency, true))]);
   }
 
   /** @param {any} day @param {boolean} [isShort] the number alone is seen, the word is heard */
@@ -122,6 +123,11 @@ export function makeDays(row, latest, records) {
     clearInterval(reloading);
     narrow.removeEventListener("change", draw);
   } };
+}
+
+/** Heard, and not seen. @param {string} text */
+function unseen(text) {
+  return el("span", { class: "hidden" }, text);
 }
 
 function tone(value) {

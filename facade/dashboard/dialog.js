@@ -24,10 +24,10 @@ export function field(label, props = {}) {
   return { input, node: el("label", { class: "field" }, label, input) };
 }
 
-/** @param {any[]} lines @param {string[]} heads */
-export function plainTable(heads, lines) {
+/** @param {string} name that is heard @param {any[]} lines @param {string[]} heads */
+export function plainTable(name, heads, lines) {
   const isNum = head => head.endsWith("#");
-  return el("table", null, el("thead", null, el("tr", null, heads.map(head =>
+  return el("table", { "aria-label": name }, el("thead", null, el("tr", null, heads.map(head =>
     el("th", { scope: "col", class: isNum(head) ? "num" : "" }, head.replace("#", ""))))),
   el("tbody", null, lines.map(line => el("tr", null, line.map((cell, at) =>
     el("td", { class: isNum(heads[at]) ? "num" : "" }, cell))))));

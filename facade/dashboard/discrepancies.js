@@ -49,7 +49,7 @@ export function makeDiscrepancies(hooks) {
     }
     const left = open.querySelector(".scroll")?.scrollLeft ?? 0;
     fill(open, table("Open", ["Account", "Kind", "Of", "Expected", "Actual", "First seen#",
-      "Last seen#", "Seen#", "State", "Policy", ...(mayAct() ? ["Adopt"] : [])], lines, rows.size
+      "Last seen#", "Times#", "State", "Policy", ...(mayAct() ? ["Adopt"] : [])], lines, rows.size
       ? `None open in ${counted(rows.size, "account")}: what is held is what should be.`
       : "Reading…"), found.length > SHOWN ? el("p",
       { class: "foot" }, `The newest ${SHOWN} of ${number(found.length, 0)}.`) : null);

@@ -1,5 +1,7 @@
 // Elements without templates: no HTML is ever made from text, so nothing can be injected.
 
+import { NONE } from "./words.js";
+
 /** @typedef {Node | string | number | null | undefined | false} Child */
 
 /**
@@ -19,8 +21,16 @@ export function el(tag, props, ...children) {
     else if (name === "text") node.textContent = value;
     else node.setAttribute(name, value === true ? "" : String(value));
   }
-  node.append(...children.flat().filter(child => child !== null && child !== undefined
-    && child !== false).map(child => (typeof child === "number" ? String(child) : child)));
+  fill(node, ...children);
+  return node;
+}
+
+/** The dash of what is not known: seen as one, and heard as words, where readers skip dashes. */
+function dash() {
+  const node = document.createElement("span");
+  node.setAttribute("role", "img");
+  node.setAttribute("aria-label", "no value");
+  node.textContent = NONE;
   return node;
 }
 
@@ -31,7 +41,8 @@ export function el(tag, props, ...children) {
  */
 export function fill(node, ...children) {
   const kept = children.flat().filter(child => child !== null && child !== undefined
-    && child !== false);
+    && child !== false).map(child => (child === NONE ? dash() : typeof child === "number"
+    ? String(child) : child));
   node.replaceChildren(.../** @type {any[]} */ (kept));
 }
 
@@ -41,7 +52,9 @@ export function fill(node, ...children) {
  * @param {string} text
  */
 export function put(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+  if (node.textContent === text) return;
+  if (text === NONE) node.replaceChildren(dash());
+  else node.textContent = text;
 }
 
 /**
@@ -121,25 +134,34 @@ export function stateBadge(severity, words) {
 export function meter(used, warn, label) {
   const bar = el("span", { class: "bar" });
   const tick = el("span", { class: "tick" });
-  const box = el("span", { class: "meter", "aria-label": label, role: "meter",
-    "aria-valuemin": 0, "aria-valuemax": 100 }, bar, tick);
-  setMeter(box, used, warn);
+  const box = el("span", { class: "meter" }, bar, tick);
+  setMeter(box, used, warn, label);
   return box;
 }
+
+const VALUED = ["aria-valuemin", "aria-valuemax", "aria-valuenow", "aria-valuetext"];
 
 /**
  * Moves a meter made by `meter`.
  * @param {any} box
  * @param {number | null} used
  * @param {number | null} warn
+ * @param {string} label
  */
-export function setMeter(box, used, warn) {
+export function setMeter(box, used, warn, label) {
   const [bar, tick] = box.children;
   const clipped = used === null ? 0 : Math.max(0, Math.min(100, used));
   bar.style.width = `${clipped}%`;
   tick.hidden = warn === null;
   if (warn !== null) tick.style.left = `${Math.min(100, warn)}%`;
-  box.setAttribute("aria-valuenow", String(Math.round(clipped * 10) / 10));
-  box.setAttribute("aria-valuetext", used === null ? "unknown" : `${Math.round(used * 10) / 10} %`);
+  // A meter must have a value: where there is none it would be heard as zero.
+  const said = used === null ? { role: "img", "aria-label": `${label}: unknown` }
+    : { role: "meter", "aria-label": label, "aria-valuemin": "0", "aria-valuemax": "100",
+      "aria-valuenow": String(Math.round(clipped * 10) / 10),
+      "aria-valuetext": `${Math.round(used * 10) / 10} %` };
+  for (const name of VALUED) if (!(name in said)) box.removeAttribute(name);
+  for (const [name, value] of Object.entries(said)) {
+    if (box.getAttribute(name) !== value) box.setAttribute(name, value);
+  }
   box.classList.toggle("blank", used === null);
 }

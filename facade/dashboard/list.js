@@ -88,7 +88,7 @@ export function makeList(hooks) {
       const way = order.sort.down ? "descending" : "ascending";
       return el("th", { scope: "col", class: column.num ? "num" : "",
         "aria-sort": isHere ? way : null },
-      el("button", { onclick: () => sortBy(column.id) },
+      el("button", { "aria-label": column.said ?? null, onclick: () => sortBy(column.id) },
         isNarrow() && column.id === "room" ? "Room" : column.head));
     }));
     table.setAttribute("aria-colcount", String(columns.length + 1));

@@ -2,6 +2,8 @@
 
 import { cellOf, columnsOf, setCell } from "./columns.js";
 import { el } from "./dom.js";
+import { sentence } from "./states.js";
+import { rows } from "./store.js";
 
 const SPARE = 6;
 
@@ -18,6 +20,16 @@ export function makeRows(port, table, marks) {
   /** @type {Map<string, any>} */
   const live = new Map();
   let ids = "";
+
+  // A row that has the focus is heard as a sentence, not as a dozen numbers without their heads.
+  body.addEventListener("focusin", event => {
+    const row = event.target.matches("tr[data-key]") ? rows.get(event.target.dataset.key) : null;
+    if (row) {
+      event.target.setAttribute("aria-label",
+        `${row.snap.login} on ${row.snap.server}. ${sentence(row, Date.now())}`);
+    }
+  });
+  body.addEventListener("focusout", event => event.target.removeAttribute("aria-label"));
 
   function rowHeight() {
     return parseFloat(getComputedStyle(table).getPropertyValue("--row")) || 32;

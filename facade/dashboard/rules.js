@@ -23,7 +23,7 @@ export function openRules(row) {
           `${one.name}, ${counted(one.accounts, "account")}`)));
       select.disabled = false;
     } catch (error) {
-      fill(select, el("option", { value: "" }, NONE));
+      fill(select, el("option", { value: "" }, "None could be read"));
       fill(stage, el("p", { class: "wrong" }, `The rule sets cannot be read: ${wordsOf(error)}`));
     }
   }

@@ -16,9 +16,9 @@ export function makeStrip(filterBox, hooks) {
     event.preventDefault();
     hooks.go(path);
   } }, words);
-  const words = el("span", null, "opening");
+  const words = el("span", null, "opening"), turn = el("span", { class: "hidden" });
   const pulse = el("button", { class: "pulse plain", onclick: hooks.pause,
-    title: "Pause or go on with updates (.)" }, words);
+    title: "Pause or go on with updates (.)" }, words, turn);
   const clock = el("span", { class: "who zone" });
   const nav = el("nav", { "aria-label": "Views" }, link("/", "Accounts", "list"),
     link("/?view=incidents", "Incidents", "incidents"),
@@ -29,7 +29,7 @@ export function makeStrip(filterBox, hooks) {
   mark.setAttribute("aria-label", "Tidegate, to the list");
   mark.append(glyph("gate"), "Tidegate");
   fill(strip, mark, nav, filterBox, pulse, clock,
-    el("span", { class: "who" }, el("b", null, me()?.subject ?? ""), ` ${me()?.role ?? ""}`),
+    el("span", { class: "who" }, el("span", { class: "hidden" }, "Signed in as "), el("b", null, me()?.subject ?? ""), ` ${me()?.role ?? ""}`),
     el("button", { class: "plain", "aria-label": "Keys and settings", onclick: hooks.help }, "?"),
     el("button", { class: "plain out", onclick: hooks.signOut }, "Sign out"),
     mayAct() ? el("button", { class: "danger", onclick: hooks.stop }, el("span", null, "Stop",
@@ -47,6 +47,7 @@ export function makeStrip(filterBox, hooks) {
       pulse.classList.toggle("paused", Boolean(isPaused));
       put(words, isPaused ? "paused" : health.isSilent ? `${age(health.silentMs)} old`
         : `live ${Math.round(health.perSecond)}/s`);
+      put(turn, isPaused ? ", press to go on" : ", press to pause");
       put(clock, `UTC ${new Date().toISOString().slice(11, 19)}`);
     },
   };

@@ -177,5 +177,5 @@ export function discrepanciesTable(snap, canAdopt = false) {
   String(one.count), plainWords(one.state), plainWords(one.policy),
   ...(canAdopt ? [adoptButton(one) ?? ""] : [])]);
   return table("Discrepancies", ["Kind", "Of", "Expected", "Actual", "First seen", "Last seen",
-    "Seen#", "State", "Policy", ...(canAdopt ? ["Adopt"] : [])], lines, "None open: what is held is what should be.");
+    "Times#", "State", "Policy", ...(canAdopt ? ["Adopt"] : [])], lines, "None open: what is held is what should be.");
 }
