@@ -57,7 +57,7 @@ export function makeAccount(account, hooks) {
     stops.push(chart.stop, events.stop, days.stop);
     fill(box, head, parts.closes, parts.guards, chart.box, parts.positions, parts.orders,
       parts.discrepancies, events.box, days.box, el("section", { class: "block" },
-        el("h2", null, "Link"), parts.link, mayAct() && first.snap.live ? askReport(key) : null));
+        el("h2", { id: "t-link" }, "Link"), parts.link, mayAct() && first.snap.live ? askReport(key) : null));
     box.setAttribute("aria-busy", "false");
     const draw = () => {
       drawHead(head, row());

@@ -21,6 +21,7 @@ SHOTS: list[tuple[str, str, str, dict[str, int]]] = [
     ("desk-incident-light", "light", "/v/vrd_7Q", {"width": 1280, "height": 1000}),
     ("desk-incidents-dark", "dark", "/?view=incidents", {"width": 1280, "height": 560}),
     ("desk-days-dark", "dark", "/a/Demo-1/1007#t-days", {"width": 1280, "height": 760}),
+    ("desk-link-light", "light", "/a/Demo-1/1007#t-link", {"width": 1280, "height": 400}),
     ("desk-phone-incident", "dark", "/v/vrd_7Q", {"width": 390, "height": 800}),
     ("desk-phone", "dark", "/", {"width": 390, "height": 800}),
     ("desk-phone-account", "light", "/a/Demo-1/1007", {"width": 390, "height": 800}),
@@ -65,3 +66,39 @@ def test_every_picture_shows_a_whole_page(tmp_path: Path) -> None:
         browser.close()
     api.stop()
     assert all((kept / f"{name}.png").stat().st_size > 20_000 for name, *_ in SHOTS)
+
+
+DIALOGS = [
+    ("desk-rules-dark", "dark", {"width": 1280, "height": 700}),
+    ("desk-phone-rules", "light", {"width": 390, "height": 800}),
+]
+
+
+def test_the_dialog_of_other_rules_is_whole_on_a_screen_and_on_a_phone(tmp_path: Path) -> None:
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("no chromium on this machine: no picture was taken")
+    kept = IMAGES if os.environ.get("TIDEGATE_PICTURES") else tmp_path
+    api = FakeApi(house(), role="admin")
+    api.start()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
+        for name, scheme, size in DIALOGS:
+            more: dict[str, Any] = {"color_scheme": scheme, "viewport": size}
+            page = browser.new_page(**more)
+            page.goto(f"{api.address}/a/Demo-1/1011")
+            page.fill("#token", TOKEN)
+            page.click("button:has-text('Sign in')")
+            page.wait_for_selector(".legend li")
+            page.click("[data-act=rules]")
+            page.wait_for_selector("dialog option[value=tight]", state="attached")
+            page.select_option("select[name=ruleset]", "tight")
+            page.wait_for_selector("dialog tbody tr")
+            page.screenshot(path=kept / f"{name}.png")
+            wide = "box => box.scrollWidth - box.clientWidth"
+            assert page.locator("dialog .scroll").evaluate(wide) <= 0, "no column is cut off"
+            assert page.locator("dialog").evaluate(wide) <= 0, name
+            page.close()
+        browser.close()
+    api.stop()
+    assert all((kept / f"{name}.png").stat().st_size > 20_000 for name, *_ in DIALOGS)
