@@ -45,7 +45,7 @@ async def test_a_discrepancy_is_resolved_by_adopting_what_is_held(tmp_path: Path
         floor = Floor(tmp_path, house)
         by_hand = house.open(1001, lots=0.1)
         other = house.open(1001, lots=0.2)
-        await house.until(lambda: states(house).count(("unexpected", "confirmed")) == 2)
+        await house.until(lambda: states(house).count(("unexpected", "confirmed")) >= 2)
         taken = await floor.adopt(by_hand, 999_999, headers=KEY)
         again = await floor.adopt(by_hand, 999_999, headers=KEY)
         assert taken.status_code == 202, taken.text
@@ -58,7 +58,8 @@ async def test_a_discrepancy_is_resolved_by_adopting_what_is_held(tmp_path: Path
         assert live is not None
         [intent] = live.intents
         assert (intent.volume_lots, intent.position_ids) == (0.1, (by_hand,))
-        assert [row.position_id for row in live.discrepancies] == [other], "the other one stays"
+        left = [row.position_id for row in live.discrepancies if row.kind == "unexpected"]
+        assert left == [other], "the other one stays"
         assert house.held(1001), "nothing is traded"
         twice = await floor.adopt(by_hand)
         assert (twice.status_code, "is meant already" in twice.text) == (409, True)
