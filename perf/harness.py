@@ -129,6 +129,12 @@ def internal_figures(quick: bool) -> Iterator[Figure]:
             yield Figure(f"{name}_{share}", "ms", late, note)
             late = tuple(turn["offered"][f"{share}_ms"] for turn in turns)
             yield Figure(f"{name}_offered_{share}", "ms", late, f"20,000/s offered, {note}")
+        for share, note_of in (
+            ("server", "from when a request was with the kernel"),
+            ("client", "until then from when it was due: the client's own"),
+        ):
+            late = tuple(turn["offered"][f"{share}_p99_ms"] for turn in turns)
+            yield Figure(f"{name}_offered_{share}_p99", "ms", late, note_of)
         waited = tuple(turn["offered"]["waited"] for turn in turns)
         yield Figure(f"{name}_offered_waited", "of the time", waited, "for a processor, both ends")
         if market == "quiet":
