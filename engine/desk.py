@@ -148,5 +148,10 @@ class Desk(Protocol):
     async def ask_report(self, key: AccountKey) -> bool:
         """Asks the account's terminal for a full report; False: it is not linked."""
 
-    async def verdict(self, verdict_id: str) -> Mapping[str, Any] | None:
-        """What decided: the record, the positions, quotes and rule it was decided on."""
+    async def verdict(
+        self, verdict_id: str, keys: Sequence[AccountKey] | None = None
+    ) -> Mapping[str, Any] | None:
+        """What decided: the record, the positions, quotes and rule it was decided on.
+
+        None: there is no such verdict of these accounts (of all, where none are named).
+        """

@@ -43,6 +43,7 @@ from engine.marking.feed import Feed
 from engine.marking.ticks import TickBatch
 from engine.meters import Meter, NoMeter
 from engine.outbox import NoReplayBroker
+from engine.outside_reads import OutsideReads
 from engine.ports import Journal, StateStore, Terminals
 from engine.recovery import Recovery, kept_state_of
 from engine.roster import Roster, beginnings
@@ -51,7 +52,7 @@ from engine.rush import Rush
 from engine.supervisor import Supervisor
 from engine.tap import Listener, Tap
 from engine.tapes import Tapes
-from engine.verdicts import find_verdict
+from engine.verdicts import Verdicts
 
 PULSE_S = 0.1
 """How often the clock is told: notices, resets, closes under way."""
@@ -134,6 +135,10 @@ class LiveEngine:
         self._clock = clock
         self._journal = journal
         self._store = store
+        self._reads = OutsideReads(journal)
+        self._verdicts = Verdicts(
+            self.tap, self._reads, store, lambda key: self._actor(key).state.seq
+        )
         self._terminals = terminals
         self._by_key: dict[AccountKey, _Server] = {}
         self._lobby = Lobby(self._by_key, clock, self.meter)
@@ -396,7 +401,7 @@ class LiveEngine:
 
     async def records(self, key: AccountKey, after_seq: int, limit: int) -> Sequence[Record]:
         """See `Desk.records`."""
-        return await self._journal.read(key, after_seq, limit)
+        return await self._reads.read(key, after_seq, limit)
 
     async def command(self, key: AccountKey, command: Command) -> Taken | Refused:
         """See `Desk.command`."""
@@ -422,7 +427,7 @@ class LiveEngine:
 
     async def statistics(self, key: AccountKey, from_msc: int, to_msc: int) -> PeriodStatistics:
         """See `Desk.statistics`."""
-        history, read = self._by_key[key].history, partial(self._journal.read, key)
+        history, read = self._by_key[key].history, self._reads.of(key)
         span = (from_msc, min(to_msc, self._clock.wall_msc() + 1))
         return await statistics_of(history, key, read, self._actor(key).state.seq, *span)
 
@@ -431,10 +436,12 @@ class LiveEngine:
         await trio.lowlevel.checkpoint()
         return self._terminals.ask_report(key)
 
-    async def verdict(self, verdict_id: str) -> Mapping[str, Any] | None:
+    async def verdict(
+        self, verdict_id: str, keys: Sequence[AccountKey] | None = None
+    ) -> Mapping[str, Any] | None:
         """See `Desk.verdict`."""
-        found = await find_verdict(verdict_id, self.keys(), self._journal, self._store)
-        return None if found is None else {**found, "journal_head": await self._journal.pin()}
+        found = await self._verdicts.find(verdict_id, self.keys() if keys is None else keys)
+        return None if found is None else {**found[1], "journal_head": await self._journal.pin()}
 
     def health(self) -> Health:
         """See `Desk.health`."""

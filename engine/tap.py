@@ -44,6 +44,10 @@ class Tap:
         self._listeners.add(listener)
         return listener
 
+    def attach(self, listener: "Listener") -> None:
+        """Has one more listener told, that was made by itself."""
+        self._listeners.add(listener)
+
     def seqs(self, wanted: Callable[[AccountKey], bool] | None) -> dict[AccountKey, int]:
         """Of the last record published of each of these accounts; none: there is none yet."""
         return {k: seq for k, seq in self._seqs.items() if wanted is None or wanted(k)}

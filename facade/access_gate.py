@@ -100,7 +100,14 @@ class Gate:
         age_s = self._verifier.now_s() - principal.authenticated_s
         if policy.step_up and age_s > STEP_UP_S:
             raise Denied(403, "fresh_token_needed", who=principal.subject)
-        return Admitted(policy, principal, self._scopes.of(principal))
+        scope = self._scopes.of(principal)
+        if policy.scope == "all" and not scope.is_every:
+            raise Denied(403, "not_every_account", who=principal.subject)
+        return Admitted(policy, principal, scope)
+
+    def is_withdrawn(self, principal: Principal) -> bool:
+        """Whether a caller who was let in would not be now: for what goes on for long."""
+        return self._verifier.is_withdrawn(principal)
 
     def _authenticated(self, asked: Asked, policy: Policy) -> Principal:
         """By the token if one came, whatever the cookie says; else by the cookie."""

@@ -42,7 +42,8 @@ class Policy(NamedTuple):
     roles: frozenset[Role]
     """Who may; empty: anybody, without a token."""
     scope: Scope = "own"
-    """`own`: accounts of the caller; `all`: what is no single account's; `none`: no account."""
+    """`own`: accounts of the caller; `all`: what is of all accounts together, so only for who may
+    see every one; `none`: no account."""
     bucket: Bucket = Bucket.READ
     step_up: bool = False
     """Needs a token made within `STEP_UP_S`."""

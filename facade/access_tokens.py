@@ -177,6 +177,16 @@ class Verifier:
             self._remembered.move_to_end(token)
         return principal
 
+    def is_withdrawn(self, principal: Principal) -> bool:
+        """Whether its token or session was denied since, or its key retired."""
+        trusted = self._keys.trusted()
+        session_id = (principal.session_id or "").partition(".")[0]
+        return (
+            principal.key_id not in trusted.public
+            or principal.token_id in trusted.denied
+            or session_id in trusted.denied
+        )
+
     def _checked(self, token: str, trusted: Trusted, now_s: float) -> Principal:
         if not _SHAPE.fullmatch(token):
             _deny("token_malformed")

@@ -40,6 +40,8 @@ WORDS: dict[str, str] = {
     "idempotency_key_reused": "This Idempotency-Key came with another request before.",
     "idempotency_first_failed": "The first request with this Idempotency-Key broke off: look at "
     "the account, then use a new key.",
-    "too_many_at_work": "Too many of your commands are at work.",
+    "too_many_at_work": "Too many of your requests are at work: wait for their answers.",
+    "too_many_streams": "You have as many streams open as you may: close one.",
+    "not_every_account": "This is about all accounts, and you may see only some.",
 }
 """Reason of a `Denied` -> a sentence."""

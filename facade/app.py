@@ -175,8 +175,10 @@ class Api:
         address = "" if client is None else client[0]
         if self.parts.options.behind_proxy:
             # The last one is what our own proxy saw; those before it are the client's to invent.
-            told = _text(said, b"x-forwarded-for")
-            address = (address if told is None else told).rpartition(",")[2].strip()[:64]
+            # It may add its own to the client's header, or a header of its own after that.
+            told = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+            if told:
+                address = told[-1].decode("latin-1").rpartition(",")[2].strip()[:64]
         return Asked(
             method,
             path,

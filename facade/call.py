@@ -1,7 +1,8 @@
 """One request on its way through the API: who asks, what they may name, and what they sent."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -16,7 +17,7 @@ from engine.desk import Desk
 from engine.domain.account import AccountSpec
 from engine.domain.ids import AccountKey
 from engine.domain.snapshot import Snapshot
-from facade.access import AccountScope, Principal
+from facade.access import AccountScope, Denied, Principal
 from facade.access_gate import Admitted, Gate
 from facade.access_keys import AccessKeys
 from facade.access_sessions import Sessions
@@ -33,6 +34,8 @@ from facade.problems import Problem, not_found, unprocessable
 BODY_DEADLINE_S = 10.0
 SLICE = 16
 """Accounts looked at in one turn of the loop."""
+LOOKING_BACK = 8
+"""Requests of one subject at a time that read far back in the journal."""
 JSON = "application/json"
 T = TypeVar("T")
 
@@ -89,6 +92,8 @@ class Parts:
     """What incidents are signed with."""
     options: Options = field(default_factory=Options)
     kept: KeptAnswers = field(default_factory=KeptAnswers)
+    looking_back: Counter[str] = field(default_factory=Counter)
+    """Requests of each subject that read the journal now."""
 
 
 class Call(NamedTuple):
@@ -133,6 +138,24 @@ class Call(NamedTuple):
                 await checkpoint()
             found.append(self.desk.snapshot(key))
         return found
+
+    @contextmanager
+    def looking_back(self) -> Iterator[None]:
+        """Around what reads far back in the journal: a subject has a few such requests at a time.
+
+        Raises:
+            Denied: 429: it has as many as it may.
+        """
+        subject, going = self.who.subject, self.parts.looking_back
+        if going[subject] >= LOOKING_BACK:
+            raise Denied(429, "too_many_at_work", retry_after_s=1, who=subject)
+        going[subject] += 1
+        try:
+            yield
+        finally:
+            going[subject] -= 1
+            if not going[subject]:
+                del going[subject]
 
     def query(self, shape: type[T]) -> T:
         """The query as this struct.

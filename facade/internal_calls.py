@@ -98,9 +98,10 @@ class OfOutlook(msgspec.Struct):
 
 
 class OfVerdict(msgspec.Struct):
-    """One verdict."""
+    """One verdict, of these accounts or of all."""
 
     verdict_id: str
+    keys: list[AccountKey] | None = None
 
 
 class OfPrices(msgspec.Struct):
@@ -262,7 +263,7 @@ class SlowCalls:
         return pack(number, "ok", await self._desk.tapes.prices(*asked))
 
     async def _verdict(self, number: int, told: OfVerdict) -> bytes:
-        return pack(number, "ok", await self._desk.verdict(told.verdict_id))
+        return pack(number, "ok", await self._desk.verdict(told.verdict_id, told.keys))
 
 
 def lane_of(told: Any) -> Sequence[object]:

@@ -107,7 +107,7 @@ class Rules:
         if self.second_person is None or not token:
             raise NotAllowedError("a breach is released by two: show a token of another person")
         subject = self.second_person(token, key)
-        if subject == peer.name.removeprefix("shell:"):
+        if subject.casefold() == peer.name.removeprefix("shell:").casefold():
             raise NotAllowedError("the second person must be another one")
         return subject
 

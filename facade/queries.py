@@ -54,12 +54,17 @@ async def chosen(call: Call, query: StatusQuery) -> list[Snapshot]:
 
 
 def etag_of(call: Call, snapshots: Sequence[Snapshot], *more: object) -> str:
-    """Of everything an answer is made of: sequence, ticks of the feed, quality and age."""
+    """Of everything an answer is made of: sequence, ticks of the feed, quality and age.
+
+    Counts of ticks and steps begin again with the engine, which a process of its own outlives: the
+    equity tells such states apart.
+    """
     parts = tuple(
         (
             one.seq,
             one.feed_version,
             call.desk.version(AccountKey(one.server, one.login))[0],
+            one.equity,
             one.quality,
             one.reason,
             None if one.age_ms is None else one.age_ms // 1000,

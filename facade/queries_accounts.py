@@ -50,6 +50,8 @@ from facade.queries import etag_of, open_discrepancies
 LOOK_BACK_RECORDS = 2048
 LOOK_BACK_ACCOUNTS = 50
 PAGE_RECORDS = 512
+RECORDS_A_TURN = 64
+"""Encoded in one turn of the loop."""
 SORTS: dict[str, Callable[[Snapshot], Any]] = {
     "login": lambda one: one.login,
     "server": lambda one: one.server,
@@ -156,13 +158,17 @@ async def events(call: Call) -> Response:
     key = call.key()
     query = call.query(EventsQuery)
     found = await call.desk.records(key, query.after, query.limit + 1)
-    page = found[: query.limit]
+    page, encoded = found[: query.limit], []
+    for place, record in enumerate(page):
+        if place % RECORDS_A_TURN == RECORDS_A_TURN - 1:
+            await checkpoint()
+        encoded.append(msgspec.Raw(encode_record(record)))
     one = call.desk.snapshot(key)
     return answer(
         EventsPage(
             server=key.server,
             login=key.login,
-            events=tuple(msgspec.Raw(encode_record(record)) for record in page),
+            events=tuple(encoded),
             next_after=page[-1].seq if page else query.after,
             has_more=len(found) > len(page),
             last_seq=one.seq,
@@ -200,7 +206,8 @@ async def statistics(call: Call) -> Response:
     query = call.query(PeriodQuery)
     if query.from_msc > query.to_msc:
         raise unprocessable("to_msc", "not before `from_msc`")
-    found = await call.desk.statistics(key, query.from_msc, query.to_msc)
+    with call.looking_back():
+        found = await call.desk.statistics(key, query.from_msc, query.to_msc)
     one = call.desk.snapshot(key)
     return answer(
         StatisticsAnswer(
@@ -218,7 +225,8 @@ async def discrepancies(call: Call) -> Response:
     """What differs in one account, and what was said of that before."""
     key = call.key()
     query = call.query(OneLogQuery)
-    return await _discrepancies(call, (key,), query.limit)
+    with call.looking_back():
+        return await _discrepancies(call, (key,), query.limit)
 
 
 async def logs(call: Call) -> Response:
@@ -227,7 +235,8 @@ async def logs(call: Call) -> Response:
     keys: Sequence[AccountKey] = call.scope.keys()
     if query.account is not None:
         keys = (call.named(query.account),)
-    return await _discrepancies(call, keys, query.limit)
+    with call.looking_back():
+        return await _discrepancies(call, keys, query.limit)
 
 
 async def _discrepancies(call: Call, keys: Sequence[AccountKey], limit: int) -> Response:

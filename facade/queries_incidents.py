@@ -96,7 +96,8 @@ async def incidents(call: Call) -> Response:
     is_complete = len(looked) == len(snapshots)
     for one in looked:
         oldest = max(0, one.seq - LOOK_BACK_RECORDS * (4 if len(keys) == 1 else 1))
-        records = await _back(call, AccountKey(one.server, one.login), oldest, one.seq)
+        with call.looking_back():
+            records = await _back(call, AccountKey(one.server, one.login), oldest, one.seq)
         is_complete = is_complete and oldest == 0
         found += incidents_of(one, records)
     kept = [one for one in found if not query.kind or one.type.endswith(query.kind)]

@@ -13,7 +13,7 @@ again, and no id it is given is behind what it has.
 """
 
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
@@ -314,9 +314,18 @@ class Frame(NamedTuple):
 
 
 async def frames(
-    hub: Hub, cursor: str | None, stopping: anyio.Event, period_s: float, left_s: float, desk: Desk
+    hub: Hub,
+    cursor: str | None,
+    stopping: anyio.Event,
+    period_s: float,
+    left_s: float,
+    desk: Desk,
+    is_withdrawn: Callable[[], bool] = lambda: False,
 ) -> AsyncGenerator[Frame, None]:
-    """What one reader is sent, until the program stops, the token runs out, or it is too slow."""
+    """What one reader is sent, until the program stops, the token runs out, or it is too slow.
+
+    `is_withdrawn` is asked with each heartbeat: whether the token or session was denied meanwhile.
+    """
     # One moment: up to the cursor by the journal, from the number on by deltas.
     number, (at, ahead) = hub.number, hub.place_of(cursor)
     began = at.text()
@@ -347,6 +356,8 @@ async def frames(
             now_s = anyio.current_time()
             if now_s >= beat_s:
                 beat_s = now_s + HEARTBEAT_S
+                if is_withdrawn():
+                    break
                 yield Frame("heartbeat", _beat(desk))
             with anyio.move_on_after(period_s):
                 await stopping.wait()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import aclosing
+from functools import partial
 
 import anyio
 from starlette.responses import Response
@@ -72,6 +73,7 @@ class StreamResponse(Response):
             call.parts.options.period_s,
             left_of(call),
             call.desk,
+            partial(call.parts.gate.is_withdrawn, call.who),
         )
         try:
             # An EventSource comes back by itself: in a second, so that nobody sees old numbers.
@@ -139,6 +141,7 @@ async def talk(
                 call.parts.options.period_s,
                 left_of(call),
                 call.desk,
+                partial(call.parts.gate.is_withdrawn, call.who),
             )
             async with aclosing(source) as found:
                 async for frame in found:

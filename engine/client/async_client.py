@@ -126,10 +126,13 @@ class AsyncClient:
         asked: bool = await self._value("report", bool, key=key)
         return asked
 
-    async def verdict(self, verdict_id: str) -> Mapping[str, Any] | None:
-        """What decided; None: there is no such verdict."""
+    async def verdict(
+        self, verdict_id: str, keys: Sequence[AccountKey] | None = None
+    ) -> Mapping[str, Any] | None:
+        """What decided; None: there is no such verdict of these accounts, or of all."""
+        named = None if keys is None else list(keys)
         found: Mapping[str, Any] | None = await self._value(
-            "verdict", dict[str, Any] | None, verdict_id=verdict_id
+            "verdict", dict[str, Any] | None, verdict_id=verdict_id, keys=named
         )
         return found
 

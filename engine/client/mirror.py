@@ -278,9 +278,9 @@ class Mirror:
         """See `Desk.ask_report`; asks the engine."""
         return await self._asked().ask_report(key)
 
-    async def verdict(self, verdict_id: str) -> Any:
+    async def verdict(self, verdict_id: str, keys: Sequence[AccountKey] | None = None) -> Any:
         """See `Desk.verdict`; asks the engine."""
-        return await self._asked().verdict(verdict_id)
+        return await self._asked().verdict(verdict_id, keys)
 
     def _asked(self) -> AsyncClient:
         if self._client is None:

@@ -167,7 +167,9 @@ class AlertDesk:
     async def ask_report(self, key: AccountKey) -> bool:
         return True
 
-    async def verdict(self, verdict_id: str) -> Mapping[str, Any] | None:
+    async def verdict(
+        self, verdict_id: str, keys: Sequence[AccountKey] | None = None
+    ) -> Mapping[str, Any] | None:
         return None
 
     def publish(self, *some: Record) -> None:

@@ -221,7 +221,9 @@ class FakeDesk:
         self.asked.append(key)
         return True
 
-    async def verdict(self, verdict_id: str) -> Mapping[str, Any] | None:
+    async def verdict(
+        self, verdict_id: str, keys: Sequence[AccountKey] | None = None
+    ) -> Mapping[str, Any] | None:
         await anyio.lowlevel.checkpoint()
         return self.verdicts.get(verdict_id)
 

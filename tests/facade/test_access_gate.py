@@ -36,7 +36,11 @@ def test_every_route_lets_in_the_roles_of_its_policy_and_nobody_else(desk: Acces
         policy = policy_of(method, path)
         token = desk.token(role, f"p-{role}", "Demo-1/1001")
         desk.now_s += 1
-        if policy.is_public or role in policy.roles:
+        if policy.scope == "all" and role in policy.roles:
+            assert refusal(desk, asked(method, path, token)) == (403, "not_every_account")
+            every = desk.token(role, f"e-{role}", "*")
+            assert desk.gate.admit(asked(method, path, every)).scope.is_every
+        elif policy.is_public or role in policy.roles:
             admitted = desk.gate.admit(asked(method, path, token))
             if not policy.is_public:
                 assert admitted.who.subject == f"p-{role}"
@@ -138,3 +142,21 @@ def test_a_request_shows_no_secret(desk: AccessDesk) -> None:
     assert repr(request) == f"Asked(GET {ACCOUNTS} from 192.0.2.1)"
     assert token not in repr(desk.gate.admit(request))
     assert len(DESK) == 3
+
+
+def test_what_goes_on_for_long_learns_that_its_token_session_or_key_was_withdrawn(
+    desk: AccessDesk,
+) -> None:
+    person, other = desk.person(), desk.person()
+    cookie = desk.sessions.open(other).cookies[0].partition(";")[0]
+    session = desk.sessions.read(cookie)
+    assert session is not None
+    assert not any(map(desk.gate.is_withdrawn, (person, session)))
+    desk.keys.deny(person.token_id, int(desk.now_s) + 900, int(desk.now_s))
+    assert desk.gate.is_withdrawn(person)
+    assert not desk.gate.is_withdrawn(session)
+    desk.sessions.close(session)
+    assert desk.gate.is_withdrawn(session)
+    assert not desk.gate.is_withdrawn(other), "only the session has ended"
+    (desk.keys.directory / f"{desk.kid}.key").unlink()
+    assert desk.gate.is_withdrawn(other)

@@ -9,7 +9,9 @@ CHOSEN = re.compile(r'"(approval_[a-z]+)"')
 
 def test_every_refusal_has_words_and_all_words_are_of_a_refusal() -> None:
     paths = [*ROOT.glob("facade/access*.py"), ROOT / "facade" / "limits.py"]
-    paths += [ROOT / "facade" / f"{name}.py" for name in ("approvals", "idempotency")]
+    paths += [
+        ROOT / "facade" / f"{name}.py" for name in ("approvals", "idempotency", "call", "streaming")
+    ]
     text = "\n".join(path.read_text() for path in paths if path.name != "access_words.py")
     raised = set(RAISED.findall(text)) | set(CHOSEN.findall(text))
     assert raised == set(WORDS)

@@ -4,10 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
+import trio
 
 from engine.domain.ids import AccountKey
 from facade.access_policy import undeclared
-from tests.facade.api_house import ApiHouse, api_house
+from facade.call import LOOKING_BACK, Options
+from tests.facade.api_house import BASE, ApiHouse, api_house
 from tests.facade.fake_desk import FakeDesk
 
 MOMENT = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{3}Z")
@@ -214,3 +216,58 @@ async def test_a_period_is_answered_in_figures(house: ApiHouse) -> None:
     assert later["period"]["from_msc"] == later["period"]["to_msc"]
     refused = await house.ask("GET", f"{path}?from_msc=5&to_msc=4")
     assert refused.status_code == 422
+
+
+async def test_a_client_behind_a_proxy_cannot_choose_the_address_it_is_counted_by(
+    tmp_path: Path,
+) -> None:
+    with api_house(tmp_path, options=Options(behind_proxy=True)) as house:
+        async with house.client("no token") as client:
+            for told in (
+                [("X-Forwarded-For", "10.0.0.1, 192.0.2.7")],
+                [("X-Forwarded-For", "10.0.0.1"), ("X-Forwarded-For", "192.0.2.7")],
+            ):
+                assert (await client.get(f"{BASE}/accounts", headers=told)).status_code == 401
+        rows = await house.trail.read(0, 10)
+        assert [entry.origin for _, entry in rows] == ["192.0.2.7"], "one, and its repeat counted"
+
+
+async def test_the_same_counts_after_another_start_of_the_engine_are_not_the_same_answer(
+    tmp_path: Path,
+) -> None:
+    before, after = FakeDesk(), FakeDesk()
+    before.tick(1.101)
+    after.tick(1.102)
+    tags = []
+    for number, desk in enumerate((before, after)):
+        with api_house(tmp_path / str(number), desk) as house:
+            found = await house.ask("GET", "/accounts/Demo-1/1001")
+            tags.append(found.headers["etag"])
+    assert before.version(before.keys()[0]) == after.version(after.keys()[0])
+    assert tags[0] != tags[1]
+
+
+async def test_a_subject_reads_far_back_a_few_times_at_once_and_no_more(tmp_path: Path) -> None:
+    desk = FakeDesk()
+    desk.tick(1.101)
+    desk.hold = trio.Event()
+    statuses: list[int] = []
+    with api_house(tmp_path, desk) as house:
+
+        async def read(subject: str) -> None:
+            token = house.token("viewer", subject)
+            found = await house.ask("GET", "/reconciliation/logs", token=token)
+            statuses.append(found.status_code)
+            if found.status_code == 429:
+                assert found.headers["retry-after"] == "1"
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(LOOKING_BACK + 2):
+                nursery.start_soon(read, "ann")
+            while len(statuses) < 2:
+                await trio.sleep(0)
+            assert statuses == [429, 429]
+            nursery.start_soon(read, "bob")
+            desk.hold.set()
+        assert statuses.count(200) == LOOKING_BACK + 1
+        assert not house.parts.looking_back

@@ -226,6 +226,7 @@ async def test_a_breach_is_released_by_two_and_both_are_named() -> None:
             ("", "by two"),
             ("viewer:bob", "no operator"),
             (f"operator:{name_of(os.getuid())}", "another one"),
+            (f"operator:{name_of(os.getuid()).upper()}", "another one"),
         ):
             with pytest.raises(AdapterError, match=said):
                 await client.command(ONE, release, token)

@@ -434,3 +434,17 @@ async def test_an_id_of_a_process_that_is_ahead_gets_nothing_twice(
     await quiet(stream)
     other.desk.say(1001, 3)
     assert seqs([await take(stream, "event")]) == [(1001, 4)]
+
+
+async def test_a_stream_ends_when_its_token_is_withdrawn(
+    open_house: Make, autojump_clock: Any
+) -> None:
+    house = open_house()
+    denied = False
+    made = frames(house.hub(), None, house.stopping, PERIOD_S, 9e9, house.desk, lambda: denied)
+    house.streams.append(made)
+    await quiet(made)
+    denied = True
+    began_s = trio.current_time()
+    assert [frame.name async for frame in made][-1] == "expired"
+    assert trio.current_time() - began_s <= 3

@@ -130,6 +130,21 @@ async def test_a_route_is_open_to_exactly_whom_its_policy_names(
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "policy"), [case for case in CASES if case[2].scope == "all"]
+)
+async def test_what_is_of_all_accounts_is_for_who_may_see_them_all(
+    method: str, path: str, policy: Policy, tmp_path: Path
+) -> None:
+    with api_house(tmp_path, _desk()) as house:
+        for role in sorted(policy.roles):
+            some = house.access.token(role, f"s-{role}", OWN, "Demo-1/1002")
+            found = await house.ask(method, f".{path}", token=some)
+            assert (found.status_code, "not_every_account" in found.text) == (403, True)
+            every = house.access.token(role, f"e-{role}", "*")
+            assert (await house.ask(method, f".{path}", token=every)).status_code == 200
+
+
+@pytest.mark.parametrize(
     ("method", "path", "policy"), [case for case in CASES if not case[2].is_public]
 )
 async def test_a_foreign_account_and_none_are_one_answer(
