@@ -246,14 +246,10 @@ class Actor:
 
         What follows from any of it comes after all of it is durable, in the order it would have.
         """
-        while (
-            self._hands is not None
-            and store.begun is None
-            and not store.closes
-            and not self._hands.rush
-            and len(store.steps) < _GATHERED
-            and self.inbox.is_noted_next
-        ):
+        for _ in range(_GATHERED - len(store.steps)):
+            hands, is_open = self._hands, store.begun is None and not store.closes
+            if hands is None or hands.rush or not is_open or not self.inbox.is_noted_next:
+                break
             item = self.inbox.take_nowait()
             assert item is not None, "next, and not there"
             self._agenda.append(item)
