@@ -143,6 +143,7 @@ class Actor:
 
     async def run(self) -> None:
         """Works for ever; goes on where it was when it last raised."""
+        burst = _BURST
         while True:
             await self._finish()
             if not self.inbox:
@@ -152,9 +153,10 @@ class Actor:
                     self._agenda.append(missed)
                     continue
                 self.sentry.stand_down()
+                burst = _BURST
             await self.inbox.wait()
             await self._finish()  # what was left half done of what it heard at once
-            for _ in range(_BURST):
+            for _ in range(burst):
                 if self._hands is not None and self._hands.rush and self.inbox.may_wait:
                     await self._hands.rush.wait()
                 item = self.inbox.take_nowait()
@@ -162,6 +164,8 @@ class Actor:
                     break
                 self._agenda.append(item)
                 await self._finish()
+            else:
+                burst = max(1, burst // 2)  # until it rests: others have more of the time
 
     def beats_at_once(self, event: LinkEvent) -> bool:
         """Takes a heartbeat that changes nothing in the caller's task; False: it is to be put.
