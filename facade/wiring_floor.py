@@ -130,7 +130,6 @@ async def open_floor(
             engine, outbox, words, clock, settings.keys.alerts.desk_url, meter=metrics
         )
         metrics.watch("alerts_sent", lambda: sent_by_channel(outbox))
-        metrics.watch("account_steps_cut_short", lambda: {"": cuts()})
         async with trio.open_nursery() as nursery:
             await nursery.start(outbox.run)
             nursery.start_soon(_note_heads, settings, journal, outbox, clock)
@@ -185,6 +184,7 @@ def _engine(
     on_crash: Callable[[AccountKey, str], None] | None,
 ) -> tuple[LiveEngine, Gateway, BookKeys]:
     """The engine, the gateway that feeds it, and the keys of who may come in there."""
+    metrics.watch("account_steps_cut_short", lambda: {"": cuts()})
     keys = settings.keys
     link = LateLink()
     engine = LiveEngine(

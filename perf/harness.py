@@ -234,6 +234,7 @@ def live_figures(quick: bool) -> Iterator[Figure]:
     yield Figure("live_500_p99", "ms", (late[""],))
     for how in ("raising", "looping", "busy"):
         yield Figure(f"live_500_{how}_actor_p99", "ms", (late[how],), "one of 500 accounts")
+        yield Figure(f"live_500_{how}_actor_max", "ms", (max(turns[how]["first_ms"]),))
         yield Figure(f"live_{how}_actor_over_good", "ratio", (late[how] / late[""],))
 
 
