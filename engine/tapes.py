@@ -6,7 +6,6 @@ cut or kept is counted and told, no more. Many breaches are cut one after anothe
 """
 
 from collections.abc import Callable, Generator, Sequence
-from time import perf_counter_ns
 from typing import Literal, Protocol
 
 import msgspec
@@ -27,9 +26,8 @@ MOST_WAITING = 4096
 """Breaches being taped at once; of more, the later ones are lost."""
 SETTLE_MSC = 250
 """A cut waits so much longer than its span: ticks may still be on their way in."""
-SHARE = 10
-"""Cutting takes one part in so many of the loop."""
-LONGEST_PAUSE_S = 0.05
+PAUSE_S = 0.015
+"""Between two parts of a cut, of a millisecond or two each: a tenth of the loop at most."""
 BUSY = 16
 """Where more wait, each is cut once, at the end."""
 SECOND_S = 1.0
@@ -143,7 +141,7 @@ class Tapes:
     async def flush(self) -> None:
         """Cuts and keeps what is there of all that are being made; the engine stops."""
         for feed, breach, _ in list(self._waiting.values()):
-            await self._cut(feed, breach, was_cut=True, share=1)
+            await self._cut(feed, breach, was_cut=True, pause_s=0.0)
 
     async def _note_prices(self) -> None:
         while True:
@@ -159,11 +157,11 @@ class Tapes:
         self._came.set()
 
     async def _cut(
-        self, feed: TapedAccounts, breach: Breach, *, was_cut: bool, share: int = SHARE
+        self, feed: TapedAccounts, breach: Breach, *, was_cut: bool, pause_s: float = PAUSE_S
     ) -> None:
         name = breach.record.verdict_id
         try:
-            tape = await _slowly(cutting(feed, breach, self._clock.wall_msc()), share)
+            tape = await _slowly(cutting(feed, breach, self._clock.wall_msc()), pause_s)
             if self.store is not None:
                 await self.store.keep(tape)
         except AdapterError as error:
@@ -188,17 +186,17 @@ class Tapes:
         self._meter.count("tapes", label=outcome)
 
 
-async def _slowly(work: Generator[None, None, VerdictTape], share: int = SHARE) -> VerdictTape:
-    """What comes of it, in one part in `share` of the time: others have their turns between."""
+async def _slowly(
+    work: Generator[None, None, VerdictTape], pause_s: float = PAUSE_S
+) -> VerdictTape:
+    """What comes of it; others have their turns between its parts."""
     while True:
-        began_ns = perf_counter_ns()
         try:
             next(work)
         except StopIteration as done:
             tape: VerdictTape = done.value
             return tape
-        took_s = (perf_counter_ns() - began_ns) / 1e9
-        await trio.sleep(min(took_s * (share - 1), LONGEST_PAUSE_S))
+        await trio.sleep(pause_s)
 
 
 def _due_msc(waiting: tuple[TapedAccounts, Breach, bool]) -> int:

@@ -51,6 +51,7 @@ def test_each_tick_is_drawn_with_the_floor_and_what_the_broker_said(
     page.click("text=Show the ticks as a table")
     rows = page.locator("[aria-labelledby=t-ticks-next-to-it] tbody tr")
     decided = rows.filter(has_text="decided")
+    decided.wait_for()
     assert decided.count() == 1
     assert decided.locator("td").all_inner_texts()[-3:] == [
         f"97{THIN}093.30", f"97{THIN}093.30", f"97{THIN}133.10",

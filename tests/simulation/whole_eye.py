@@ -131,6 +131,11 @@ class Eye:
         if self._half_closed:
             return
         self._hold(now_msc)
+        if self._young and self._young[-1][0] == now_msc:
+            # Filled on the quote of this very moment: what stood between the two had no length,
+            # and where clocks are wrong the engine is told the fill first.
+            filled = self.holdings[-1].equity(self.prices[-1][1])
+            self._young[-1] = now_msc, min(self._young[-1][1], filled)
         self._fills = [(at, d) for at, d in self._fills if at >= self._from_msc(now_msc)]
         self._take(now_msc, self._on_older(self.holdings[-1], now_msc))
 

@@ -75,8 +75,8 @@ BUGS = (
         reporting.on_report,
         "if not report.complete:",
         "if False:",
-        368,
-        "breach",
+        25,
+        "drift not found",
     ),
     Bug(
         "valued on the older quote",
@@ -174,7 +174,7 @@ BUGS = (
         resetting.catch_up,
         "if instant:",
         "if False:",
-        38,
+        140,
         "ends of the day",
     ),
     Bug(

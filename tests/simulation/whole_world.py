@@ -52,6 +52,8 @@ METHODICAL = 5
 DAILY_MINOR = 25_000
 TROUBLE_S, CALM_S = 160.0, 60.0
 """Virtual seconds: with faults, then without, so that everything can settle."""
+LAST_CLOSES_S = 30.0
+"""More, while closes are under way."""
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata", "Asia/Tokyo", "Australia/Sydney")
 MESSY = {
     Fault.LOST_COMMAND: 0.05,
@@ -185,11 +187,21 @@ class World:
             self.traders.opens = False
             self.faults.end()
             await trio.sleep(CALM_S)
+            with trio.move_on_after(LAST_CLOSES_S):
+                while self._closes():
+                    await trio.sleep(1.0)
             if self.engine is not None:
                 for spec in self.specs:
                     await self.engine.ask_report(spec.key)
             await trio.sleep(3.0)
             nursery.cancel_scope.cancel()
+
+    def _closes(self) -> bool:
+        """Whether closes are under way: a breach may come in the last moments too."""
+        if self.engine is None:
+            return False
+        lives = [self.engine._actor(spec.key).state.live for spec in self.specs]
+        return any(live is not None and live.open_closes for live in lives)
 
     async def _end_day(self) -> None:
         await trio.sleep((self.midnight_msc - self.clock.wall_msc()) / 1000.0)
