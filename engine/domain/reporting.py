@@ -20,8 +20,10 @@ from engine.domain import (
     driving,
     guarding,
     holding,
+    intents,
     linking,
     reconcile,
+    records,
     remedies,
     resetting,
     residuals,
@@ -208,8 +210,13 @@ def _open(draft: Draft, report: FullReport) -> None:
     guarding.open_account(draft)
 
 
+EXPIRY = "expiry"
+"""Who withdraws an intent whose time is over."""
+
+
 def _compare(draft: Draft, seen: Sighting, quotes: Quotes) -> None:
     """Compares, publishes what changed, and does what that asks for."""
+    _expire(draft)
     live, state = live_of(draft), draft.state
     number = live.sightings + 1
     mark = None
@@ -236,6 +243,16 @@ def _compare(draft: Draft, seen: Sighting, quotes: Quotes) -> None:
                 driving.intend(draft, position_id, reason)
             case remedies.Halt(cause):
                 guarding.halt(draft, cause)
+
+
+def _expire(draft: Draft) -> None:
+    """Forgets intents that are due and that nothing fills: they are meant no longer."""
+    book = live_of(draft).book
+    kept, gone = intents.expire(book.intents, draft.time_msc)
+    if gone:
+        set_live(draft, book=replace(book, intents=kept))
+        for name in gone:
+            draft.publish(records.IntentWithdrawn, intent_id=name, by=EXPIRY)
 
 
 def _listed(state: AccountState, report: FullReport) -> dict[str, Instrument]:

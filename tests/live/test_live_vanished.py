@@ -174,3 +174,19 @@ def test_a_deal_of_a_position_that_went_in_two_parts_says_both() -> None:
         account.shows()
     assert account.rows() == []
     assert [one.volume_lots for one in account.of(records.PositionClosed)] == [0.4, 0.6]
+
+
+def test_an_intent_that_nothing_fills_ends_when_it_is_due() -> None:
+    account = Strategy()
+    account.means("late", 0.5, expires_at_msc=account.told_msc + 3_500)
+    account.shows(held(1.0, START_MSC))
+    assert account.of(records.IntentWithdrawn) == []
+    account.shows(held(1.0, START_MSC))
+    [gone] = account.of(records.IntentWithdrawn)
+    assert (gone.intent_id, gone.by) == ("late", "expiry")
+    assert gone.time_msc == account.told_msc - 2_000, "with the first report after that"
+    live = account.state.live
+    assert live is not None
+    assert [one.intent_id for one in live.book.intents] == ["of-7"]
+    lacking = [row for row in live.book.rows if row.finding.intent_id == "late"]
+    assert lacking == [], "and what it lacked is missing no more"
