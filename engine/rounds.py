@@ -1,5 +1,7 @@
 """What a running engine looks after at each account, some times a second."""
 
+from collections.abc import Sequence
+
 from engine.actor import Actor
 from engine.domain.driving import time_due_ms
 from engine.domain.link_events import MarksNoted, TimePassed
@@ -25,6 +27,12 @@ def note_account(
     live = state.live
     if live is not None and live.is_failed:
         terminals.ask_report(actor.key)
+
+
+def closing_of(actors: Sequence[Actor]) -> list[Actor]:
+    """Those with a close that is remembered: most have none, and are not even called for."""
+    lives = [(actor, actor.state.live) for actor in actors]
+    return [actor for actor, live in lives if live is not None and live.closes]
 
 
 def pass_time(actor: Actor, supervisor: Supervisor, now_msc: int) -> None:

@@ -129,10 +129,7 @@ class Router:
         A replay does not call this: there, time moves only at ticks and reset instants.
         """
         if self.is_open:
-            if any(
-                actor.state.spec.guards is not guards
-                for actor, guards in zip(self._actors, self._scheduled, strict=True)
-            ):
+            if [actor.state.spec.guards for actor in self._actors] != self._scheduled:
                 self._schedule_resets()  # a live account gets its rules after the opening
             await self._instants_until(time_msc, alarms=True)
             if self._unknown_due_msc <= time_msc:
