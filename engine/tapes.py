@@ -2,7 +2,8 @@
 
 A breach is cut twice: when its ticks are all there, and once more when slow polls were followed to
 their end. Nothing a guard decides on is here, and nothing here is waited for by one: what cannot be
-cut or kept is counted and told, no more. Many breaches are cut one after another, with pauses.
+cut or kept is counted and told, no more. Many breaches are cut one after another, in parts with
+pauses; where many come at once, once each.
 """
 
 from collections.abc import Callable, Generator, Sequence
