@@ -5,7 +5,7 @@ import pytest
 from tests.simulation.whole_oracles import run_world
 from tests.simulation.whole_plants import BUGS, SHORT_S, Bug, planted
 
-MORE_SEEDS = 24
+MORE_SEEDS = 48
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)

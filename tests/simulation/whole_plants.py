@@ -200,7 +200,7 @@ BUGS = (
         driving.chase,
         "may = again and ",
         "may = False and again and ",
-        15,
+        24,
         "its strategy holds",
     ),
     Bug(
