@@ -47,7 +47,7 @@ from engine.outside_reads import OutsideReads
 from engine.ports import Journal, StateStore, Terminals
 from engine.recovery import Recovery, kept_state_of
 from engine.roster import Roster, beginnings
-from engine.rounds import closing_of, note_account, pass_time
+from engine.rounds import note_account, pass_time
 from engine.rush import Rush
 from engine.supervisor import Supervisor
 from engine.tap import Listener, Tap
@@ -286,8 +286,7 @@ class LiveEngine:
                 await server.supervisor.router.on_time(now_msc)
                 # A quote must not wait until a thousand accounts are looked at.
                 await trio.lowlevel.checkpoint()
-                for actor in closing_of(server.supervisor.actors):
-                    pass_time(actor, server.supervisor, now_msc)
+                pass_time(server.supervisor, now_msc)
             self._lobby.release()
 
     async def _note(self) -> None:

@@ -21,7 +21,12 @@ Kid = Annotated[str, typer.Argument(metavar="KID", help="As `keys access list` s
 @access.command("add")
 def add(config: Config, as_json: AsJson = False) -> None:
     """Make a key; tokens are signed with the newest. Two may be live at a time."""
-    made = _keys(config).create(datetime.now(UTC).isoformat(timespec="seconds"))
+    add_to(_keys(config), as_json=as_json)
+
+
+def add_to(keys: AccessKeys, *, as_json: bool) -> None:
+    """Makes a key there, and says its id."""
+    made = keys.create(datetime.now(UTC).isoformat(timespec="seconds"))
     if as_json:
         typer.echo(orjson.dumps({"kid": made.kid, "created_at": made.created_at}).decode())
     else:

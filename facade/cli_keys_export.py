@@ -1,6 +1,5 @@
 """`tidegate keys export`: what incidents are signed with; `tidegate incident check`: who signed."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +9,7 @@ import typer
 from engine.errors import UserError
 from facade.access_keys import AccessKeys
 from facade.cli_keys import AsJson, Config
-from facade.cli_keys_access import Kid
+from facade.cli_keys_access import Kid, add_to
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -26,11 +25,7 @@ incident = typer.Typer(
 @export.command("add")
 def add(config: Config, as_json: AsJson = False) -> None:
     """Make a key; incidents are signed with the newest. Two may be live at a time."""
-    made = _keys(config).create(datetime.now(UTC).isoformat(timespec="seconds"))
-    if as_json:
-        typer.echo(orjson.dumps({"kid": made.kid, "created_at": made.created_at}).decode())
-    else:
-        typer.echo(made.kid)
+    add_to(_keys(config), as_json=as_json)
 
 
 @export.command("list")

@@ -7,8 +7,8 @@ it is opened anew, so a file that was damaged may also be taken away, or put rig
 runs.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -101,6 +101,26 @@ class Beside:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+Store = TypeVar("Store", bound=Beside)
+
+
+@asynccontextmanager
+async def opened(store: Store) -> AsyncIterator[Store]:
+    """The store, its file made (mode 0600) if it is not there; closed at the end.
+
+    A disk that errs, or a damaged file, is for whoever asks it to be told: each asking tries anew.
+
+    Raises:
+        UserError: it is something else; SQLite is too old.
+    """
+    with suppress(AdapterError):
+        await store.open()
+    try:
+        yield store
+    finally:
+        await store.aclose()
 
 
 @contextmanager

@@ -3,18 +3,16 @@
 See `beside.py`. It may be deleted while no engine runs: the history then begins anew.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import apsw
 import numpy as np
 
-from adapters.sqlite.beside import Beside, Kind, writing
+from adapters.sqlite.beside import Beside, Kind, opened, writing
 from engine.equity_history import BALANCE_CHANGES, LEVELS, RUNS
 from engine.equity_kept import KeptBalance, KeptEquity, KeptRow, Watched
-from engine.errors import AdapterError
 
 APPLICATION_ID = 1414087749  # "TIDE", in the header of every such file
 _TABLES = """
@@ -105,23 +103,8 @@ def _keep(connection: apsw.Connection, server: str, kept: KeptEquity) -> None:
         execute(_OLD_RUNS, (server, RUNS))
 
 
-@asynccontextmanager
-async def open_equity(path: Path, *, vfs: str | None = None) -> AsyncIterator[SqliteEquityStore]:
-    """The store in this file, made (mode 0600) if it is not there.
-
-    A disk that errs, or a damaged file, is for `load` and `keep` to say: both try it anew.
-
-    Args:
-        path: of the database.
-        vfs: another way to the disk than SQLite's own: for tests.
-
-    Raises:
-        UserError: it is something else; SQLite is too old.
-    """
-    store = SqliteEquityStore(path, KIND, vfs)
-    with suppress(AdapterError):
-        await store.open()
-    try:
-        yield store
-    finally:
-        await store.aclose()
+def open_equity(
+    path: Path, *, vfs: str | None = None
+) -> AbstractAsyncContextManager[SqliteEquityStore]:
+    """The store in this file; see `beside.opened`. `vfs`: of tests, another way to the disk."""
+    return opened(SqliteEquityStore(path, KIND, vfs))

@@ -4,14 +4,13 @@ See `beside.py`. It may be deleted while no engine runs: incidents are then show
 ticks.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import apsw
 import msgspec
 
-from adapters.sqlite.beside import Beside, Kind, writing
+from adapters.sqlite.beside import Beside, Kind, opened, writing
 from engine.errors import AdapterError
 from engine.tape_cut import VerdictTape
 from engine.tapes import KEPT_MSC, MOST_TAPES, tape_body, tape_from
@@ -63,19 +62,6 @@ def _find(connection: apsw.Connection, verdict_id: str) -> bytes | None:
     return found
 
 
-@asynccontextmanager
-async def open_tapes(path: Path) -> AsyncIterator[SqliteTapeStore]:
-    """The store in this file, made (mode 0600) if it is not there.
-
-    A disk that errs, or a damaged file, is for `keep` and `find` to say: both try it anew.
-
-    Raises:
-        UserError: it is something else; SQLite is too old.
-    """
-    store = SqliteTapeStore(path, KIND)
-    with suppress(AdapterError):
-        await store.open()
-    try:
-        yield store
-    finally:
-        await store.aclose()
+def open_tapes(path: Path) -> AbstractAsyncContextManager[SqliteTapeStore]:
+    """The store in this file; see `beside.opened`."""
+    return opened(SqliteTapeStore(path, KIND))

@@ -39,11 +39,6 @@ def rate_at(pace: Pace, now_ms: int) -> int:
     return min(HARD_CAP, pace.rate_per_s + (now_ms - pace.slowed_at_ms) // QUIET_MS)
 
 
-def may_send(pace: Pace, now_ms: int) -> bool:
-    """Whether one more command keeps within the rate."""
-    return room(pace, now_ms) > 0
-
-
 def room(pace: Pace, now_ms: int) -> int:
     """How many commands keep within the rate; none where it was lowered meanwhile."""
     return max(0, rate_at(pace, now_ms) - len(_lately(pace, now_ms)))

@@ -184,7 +184,7 @@ def test_a_money_floor_sacrifices_news_and_minimum_hold_and_yields_to_nothing() 
 def test_an_account_sends_ten_commands_in_any_second_and_no_more() -> None:
     pace, times_ms = Pace(), []
     for now_ms in range(0, 3_000, 7):
-        if close_pacing.may_send(pace, now_ms):
+        if close_pacing.room(pace, now_ms):
             pace = close_pacing.counted(pace, now_ms)
             times_ms.append(now_ms)
     assert len(times_ms) == 30

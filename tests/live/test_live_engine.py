@@ -375,11 +375,11 @@ async def test_time_is_told_once_to_a_busy_account_and_only_where_a_close_asks_f
         [close] = actor.state.live.closes  # type: ignore[union-attr]
         due_msc = due_ms(close)
         assert due_msc > close.decided_at_ms + 1000
-        pass_time(actor, supervisor, due_msc - 1)
+        pass_time(supervisor, due_msc - 1)
         assert not actor.awaits_time
         waiting = actor.inbox.statistics().urgent
-        pass_time(actor, supervisor, due_msc)
-        pass_time(actor, supervisor, due_msc)
+        pass_time(supervisor, due_msc)
+        pass_time(supervisor, due_msc)
         assert actor.inbox.statistics().urgent == waiting + 1
         await house.until(lambda: not actor.awaits_time)
 

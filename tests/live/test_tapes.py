@@ -10,6 +10,7 @@ from trio.testing import MockClock
 
 from engine.domain.ids import AccountKey
 from engine.domain.records import GuardBreach, GuardWarning
+from engine.domain.reports import PositionReport
 from engine.errors import AdapterError
 from engine.tape_cut import AFTER_MSC, BEFORE_MSC, POLLED_MSC, VerdictTape, cut_of
 from engine.tapes import SETTLE_MSC
@@ -42,8 +43,8 @@ async def crash(house: TapedEngine, bid: float = 1.0890) -> GuardBreach:
     return breach
 
 
-async def breached(house: TapedEngine) -> GuardBreach:
-    await house.report(KEY, LOT, YEN)
+async def breached(house: TapedEngine, *held: PositionReport) -> GuardBreach:
+    await house.report(KEY, *(held or (LOT, YEN)))
     await quiet(house, 30)
     return await crash(house)
 
@@ -90,9 +91,7 @@ async def test_what_was_closed_no_longer_moves_and_what_is_held_does(
     autojump_clock: MockClock,
 ) -> None:
     async with taped_engine() as house:
-        await house.report(KEY, LOT)
-        await quiet(house, 30)
-        breach = await crash(house)
+        breach = await breached(house, LOT)
         await trio.sleep(1.0)
         await house.closed(KEY, LOT, 1.0890, -1100.0)
         await trio.sleep(0.5)
@@ -185,9 +184,7 @@ async def test_slow_polls_are_followed_for_a_minute_and_counted_exactly(
     autojump_clock: MockClock,
 ) -> None:
     async with taped_engine() as house:
-        await house.report(KEY, LOT)
-        await quiet(house, 30)
-        breach = await crash(house)
+        breach = await breached(house, LOT)
         ticks = [(breach.time_msc, breach.equity)]
         dice = random.Random(3)
         for _ in range(55):
@@ -217,9 +214,7 @@ async def test_a_breach_that_is_over_before_a_poll_is_missed_by_nearly_all(
     autojump_clock: MockClock,
 ) -> None:
     async with taped_engine() as house:
-        await house.report(KEY, LOT)
-        await quiet(house, 30)
-        breach = await crash(house)
+        breach = await breached(house, LOT)
         await trio.sleep(0.1)
         await house.tick("EURUSD", 1.1000, 1.1001)
         await trio.sleep(70)

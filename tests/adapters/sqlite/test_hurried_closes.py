@@ -32,6 +32,10 @@ def close(seq: int) -> CloseIntended:
     )
 
 
+def gone() -> None:
+    raise apsw.IOError("the disk is gone")
+
+
 def before_each_commit(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None]) -> None:
     real = Store.append
 
@@ -64,13 +68,10 @@ async def test_a_commit_longer_than_the_loop_stands_still_is_waited_for_all_the_
 async def test_a_disk_that_fails_meanwhile_acknowledges_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail() -> None:
-        raise apsw.IOError("the disk is gone")
-
     async def work() -> None:
         async with open_journal(tmp_path / "journal.db") as journal:
             await journal.append(KEY, [close(1)])
-            before_each_commit(monkeypatch, fail)
+            before_each_commit(monkeypatch, gone)
             await trio.sleep(2 * STILL_PAUSE_S)
             for seq in (2, 3):
                 with pytest.raises(JournalError, match="the disk is gone"):
@@ -142,13 +143,10 @@ async def test_where_others_wait_for_room_nothing_is_begun(
 async def test_one_begun_on_a_disk_that_fails_is_never_called_durable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail() -> None:
-        raise apsw.IOError("the disk is gone")
-
     async def work() -> None:
         async with open_journal(tmp_path / "journal.db") as journal:
             await journal.append(KEY, [close(1)])
-            before_each_commit(monkeypatch, fail)
+            before_each_commit(monkeypatch, gone)
             for pause_s in (2 * STILL_PAUSE_S, 0.0):  # stood still for, and not
                 await trio.sleep(pause_s)
                 with pytest.raises(JournalError, match="the disk is gone"):  # noqa: PT012
