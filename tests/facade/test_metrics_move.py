@@ -198,8 +198,11 @@ async def test_every_agreed_metric_moves_when_its_thing_happens(tmp_path: Path) 
         )
 
         await requests_move(desk, token)
-        house.server.faults.ask(LOGIN, Fault.CUT)
-        await desk.moves("mt5_reconnects_total", "mt5_connect_total", by=lambda: None)
+        await desk.moves(
+            "mt5_reconnects_total",
+            "mt5_connect_total",
+            by=lambda: house.server.faults.ask(LOGIN, Fault.CUT),
+        )
 
         totals = await desk.totals()
         assert totals["accounts"] == 1.0
