@@ -63,7 +63,7 @@ from engine.outbox import Seen
 from engine.ports import Journal, Outbox
 from engine.seats import Seat
 from engine.sentry import Sentry
-from engine.stuck import obey, step
+from engine.stuck import calm_beat, obey, step
 
 CRASHED = "crashed"
 """The cause of the halt of an account whose actor was given up."""
@@ -380,10 +380,11 @@ class Actor:
         marks = None if seat.is_held else seat.marks()
         if marks is None:
             return False
-        quotes = seat.quotes((*seat.needs, *symbols_in(self.state, event)))
+        quotes = seat.quotes()
         met = replace(self.state, marks=marks)
-        done = step(met, replace(event, time_msc=now_msc, quotes=quotes))
-        if not leaves_watch(met, event, done):
+        calm = calm_beat(met, event.heartbeat, now_msc, quotes)
+        done = calm or step(met, replace(event, time_msc=now_msc, quotes=quotes))
+        if calm is None and not leaves_watch(met, event, done):
             return False
         self.state = done.state
         self.version += 1

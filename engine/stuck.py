@@ -30,8 +30,8 @@ from types import FrameType
 from typing import ParamSpec, TypeVar
 
 from engine.cpu_timer import cpu_signals
+from engine.domain import calm_beats, watching
 from engine.domain import step as deciding
-from engine.domain import watching
 from engine.domain.account import AccountState
 from engine.domain.ids import AccountKey
 from engine.domain.link_events import ReportCame
@@ -107,6 +107,8 @@ def watched(work: Callable[P, R]) -> Callable[P, R]:
 
 step = watched(deciding.step)
 """See `engine.domain.step.step`."""
+calm_beat = watched(calm_beats.calm_beat)
+"""See `engine.domain.calm_beats.calm_beat`."""
 obey = watched(deciding.obey)
 """See `engine.domain.step.obey`."""
 holding_of = watched(watching.holding_of)

@@ -34,8 +34,10 @@ POLLED_MSC = 60_000
 PERIODS = ("10s", "30s", "60s")
 MOST_TICKS = 5_000
 """Shown; of more, those around the verdict."""
-ROWS_A_TURN = 500
-TICKS_A_TURN = 8_192
+ROWS_A_TURN = 200
+TICKS_A_TURN = 4_096
+CHANGES_A_TURN = 2
+"""Each takes about a quarter of a millisecond: no quote is to wait longer for evidence."""
 
 
 class TapeTick(msgspec.Struct, frozen=True, array_like=True):
@@ -112,7 +114,7 @@ def cutting(
 ) -> Generator[None, None, VerdictTape]:
     """The breach as far as it went by now; yields where others may have a turn.
 
-    About ten milliseconds for a busy minute, in parts of one or two.
+    About ten milliseconds for a busy minute, in parts of a quarter of one.
     """
     record, spec = breach.record, breach.state.spec
     from_msc, to_msc = record.time_msc - BEFORE_MSC, record.time_msc + AFTER_MSC
@@ -136,11 +138,9 @@ def cutting(
     yield
     # Equity is shown up to there; what polls would have seen later is in `_polls`.
     shown = stretch._replace(batch=stretch.batch.part(0, high), indices=stretch.indices[:high])
-    actual = _course(shown, accounts.tape.symbols, spec, changes, record.guard)
-    yield
+    actual = yield from _course(shown, accounts.tape.symbols, spec, changes, record.guard)
     kept = [Change(0, breach.state)]
-    held = _course(shown, accounts.tape.symbols, spec, kept, record.guard)
-    yield
+    held = yield from _course(shown, accounts.tape.symbols, spec, kept, record.guard)
     polls = yield from _polls(breach, stretch, accounts.tape.symbols, until_msc)
     ticks: list[TapeTick] = []
     for start in range(low, high, ROWS_A_TURN):
@@ -209,31 +209,51 @@ def _course(
     spec: AccountSpec,
     changes: Sequence[Change],
     guard: str,
-) -> _Course:
+) -> Generator[None, None, _Course]:
     """The account on every tick, as these changes have it, each from its index in the feed on."""
     size = len(stretch.batch)
     equity, floor = np.full(size, np.nan), np.full(size, np.nan)
-    if size and changes:
-        latest = LatestQuotes(symbols)
-        latest.restore(stretch.standing)
-        latest.take(stretch.batch)
-        placed: list[Change] = []
-        for one in changes:
-            at = int(np.searchsorted(stretch.indices, one.index))
-            for symbol in _needs(one.state):
-                # Nothing is valued before all it needs has a quote.
-                at = max(at, int(np.isnan(latest.columns(symbol)[0]).sum()))
-            placed.append(Change(max(at, placed[-1].index) if placed else at, one.state))
-        ticks = AccountWalk(spec, placed, latest).take(stretch.batch)
+    placed: list[Change] = []
+    for one in changes:
+        at = int(np.searchsorted(stretch.indices, one.index))
+        for symbol in _needs(one.state):
+            # Nothing is valued before all it needs has a quote.
+            at = max(at, _first_quoted(stretch, symbols.index(symbol)))
+        placed.append(Change(max(at, placed[-1].index) if placed else at, one.state))
+    latest = LatestQuotes(symbols)
+    latest.restore(stretch.standing)
+    walk = AccountWalk(spec, placed, latest)
+    yield
+    for start, stop in pairwise(_turns(placed, size)):
+        part = stretch.batch.part(start, stop)
+        latest.take(part)
+        ticks = walk.take(part)
         if ticks is not None:
-            equity[ticks.first_index :] = ticks.equity_minor
+            cut = slice(ticks.first_index, stop)
+            equity[cut] = ticks.equity_minor
             limit = next((one for one in ticks.limits if one.guard == guard), None)
             if limit is not None:
-                floor[ticks.first_index :] = limit.floor_minor
-        for one, after in pairwise([*placed, Change(size, placed[-1].state)]):
-            if not one.state.known:
-                equity[one.index : after.index] = floor[one.index : after.index] = np.nan
+                floor[cut] = limit.floor_minor
+        yield
+    for one, after in pairwise([*placed, Change(size, placed[-1].state)] if placed else ()):
+        if not one.state.known:
+            equity[one.index : after.index] = floor[one.index : after.index] = np.nan
     return _Course(equity, floor)
+
+
+def _turns(placed: Sequence[Change], size: int) -> list[int]:
+    """Where to pause on the way over `size` ticks: the first offset, and each that follows."""
+    stops = {*range(0, size, TICKS_A_TURN), size}
+    stops.update(min(one.index, size) for one in placed[CHANGES_A_TURN::CHANGES_A_TURN])
+    return sorted(stops) if placed else []
+
+
+def _first_quoted(stretch: Stretch, row: int) -> int:
+    """The offset of the first tick on which the symbol has a quote; past the end: on none."""
+    if stretch.standing[row][0] == stretch.standing[row][0]:
+        return 0
+    ticks = stretch.batch.symbol == row
+    return int(ticks.argmax()) if ticks.any() else len(ticks)
 
 
 def _rows(

@@ -91,6 +91,10 @@ class Connection:
         """Whom its hello named, if there was one."""
         return self.side.account if self.side.hello is not None else None
 
+    def fileno(self) -> int:
+        """Of its socket, while that is open; else -1."""
+        return self._stream.fileno()
+
     # Its whole life
 
     async def run(self) -> None:
@@ -204,8 +208,7 @@ class Connection:
                 self.is_stale = True
                 house.went_stale(self)
                 continue
-            if house.leads(self) is None:
-                await house.sink.let_closes_pass()
+            await house.let_urgent_pass(self)
             if await self._take(chunk):
                 heard_s = trio.current_time()
 

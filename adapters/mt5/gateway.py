@@ -16,6 +16,7 @@ from adapters.mt5.connection import Connection
 from adapters.mt5.door import Door, GatewaySettings, KeyRing, Refused, log
 from adapters.mt5.engine_side import EngineSide
 from adapters.mt5.leads import LeadChange, Leads
+from adapters.mt5.precedence import Precedence
 from adapters.mt5.protocol import EndCode, Nonces
 from adapters.mt5.tls import TlsChannel
 from engine.clock import Clock
@@ -71,6 +72,7 @@ class Gateway:
         self._door = Door(self.settings, clock.wall_msc)
         self._nonces = Nonces()
         self._leads = Leads()
+        self._precedence = Precedence()
         self._links: dict[AccountKey, Connection] = {}
         self._sessions: dict[AccountKey, tuple[str, int, Connection]] = {}
         self._kept_out: set[AccountKey] = set()
@@ -272,12 +274,21 @@ class Gateway:
         """See `House.join`."""
         self._changed(self._leads.join(connection.account))
         feed = self.leads(connection)
-        return self._leads.wanted(feed) if feed is not None else ()
+        if feed is None:
+            return ()
+        self._precedence.follow(feed, connection)
+        return self._leads.wanted(feed)
 
     def leads(self, connection: Connection) -> str | None:
         """See `House.leads`."""
         account = connection.account
         return account.server if self._leads.leads(account) else None
+
+    async def let_urgent_pass(self, connection: Connection) -> None:
+        """See `House.let_urgent_pass`."""
+        if self.leads(connection) is None:
+            await self.sink.let_closes_pass()
+            await self._precedence.let_quotes_pass()
 
     def heard(self, connection: Connection) -> None:
         """See `House.heard`."""
@@ -297,6 +308,7 @@ class Gateway:
 
     def parted(self, connection: Connection, cause: str) -> None:
         """See `House.parted`."""
+        self._precedence.forget(connection.account.server, connection)
         tally = connection.side.tellings.tally
         self._past.update(gaps=tally.gaps, repeated=tally.repeated)
         self._past["quotes"] += connection.dropped_quotes
@@ -322,6 +334,8 @@ class Gateway:
         wanted = self._leads.wanted(change.feed)
         self._tell_wanted(change.before, ())
         self._tell_wanted(change.now, wanted)
+        now = self._links.get(change.now) if change.now is not None else None
+        self._precedence.follow(change.feed, now)
         self.sink.led(change.feed, change.now)
 
     def _tell_wanted(self, account: AccountKey | None, symbols: tuple[str, ...]) -> None:

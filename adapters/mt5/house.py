@@ -33,6 +33,9 @@ class House(Protocol):
     def leads(self, connection: "Connection") -> str | None:
         """The feed its quotes are for; None where another leads."""
 
+    async def let_urgent_pass(self, connection: "Connection") -> None:
+        """Before what it said is taken: closes on their way out and quotes go first."""
+
     def heard(self, connection: "Connection") -> None:
         """It was stale and is not."""
 

@@ -39,11 +39,17 @@ class TlsChannel:
         self._unsent = bytearray()
         self._is_over = False
         """Nothing more comes."""
+        self._is_drained = False
+        """All that has come was read; not so with what comes at the end of the handshake."""
 
     @property
     def unsent_bytes(self) -> int:
         """Encrypted and not yet taken by the socket."""
         return len(self._unsent)
+
+    def fileno(self) -> int:
+        """Of the socket; -1 once it is closed."""
+        return self._socket.fileno()
 
     async def do_handshake(self) -> None:
         """Returns when both sides have agreed.
@@ -75,12 +81,11 @@ class TlsChannel:
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         while not self._is_over:
-            # What came with the end of the handshake is here already.
+            if self._is_drained:
+                await self._feed()
             told = self._decrypted()
             if told:
                 return told
-            if not self._is_over:
-                await self._feed()
         return b""
 
     def send_nowait(self, message: bytes | bytearray) -> bool:
@@ -153,10 +158,14 @@ class TlsChannel:
 
     def _decrypted(self) -> bytes:
         told = bytearray()
+        self._is_drained = True
         try:
             while record := self._tls.read(READ_BYTES):
                 told += record
-            self._is_over = True
+                if not self._incoming.pending and not self._tls.pending():
+                    break  # to be told so by an exception costs as much as the reading
+            else:
+                self._is_over = True
         except ssl.SSLWantReadError:
             pass
         except _GONE:

@@ -10,16 +10,20 @@ import trio
 from trio.testing import MockClock
 
 from adapters.memory.journal import MemoryJournal
+from engine import actor as acting
 from engine import stuck
 from engine.actor import _BURST as BURST
 from engine.actor import _GATHERED as GATHERED
 from engine.actor import CRASHED
+from engine.domain import calm_beats, valuing
 from engine.domain import step as deciding
+from engine.domain.account import AccountState
 from engine.domain.digest import state_digest
 from engine.domain.drafts import Draft
 from engine.domain.ids import AccountKey
 from engine.domain.link_events import HeartbeatCame, LinkEvent, ReportCame, TimePassed
 from engine.domain.reports import AccountReport, FullReport
+from engine.domain.valuation import Quotes
 from engine.recovery import recover
 from engine.supervisor import STUCK_REST_S, TRIES
 from tests.live import test_live_early as early_fills
@@ -55,6 +59,7 @@ def plant(monkeypatch: pytest.MonkeyPatch, loops: Loops) -> None:
         sound(draft, event)
 
     monkeypatch.setattr(deciding, "_on_link_event", faulty)
+    monkeypatch.setattr(acting, "calm_beat", lambda *_given: None)  # the short way is not looped in
 
 
 def at_heartbeats(_draft: Draft, event: LinkEvent) -> bool:
@@ -78,6 +83,27 @@ async def test_it_is_given_up_after_three_steps_that_did_not_end_and_says_where(
         [why] = house.engine.health().crashed.values()
         assert why.startswith("StuckError: its step did not end, and was cut short at test_live_")
         assert house.state.halts == (CRASHED,)
+
+
+@pytest.mark.usefixtures("armed")
+async def test_the_short_way_of_a_heartbeat_is_cut_short_too(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def endless(state: AccountState, quotes: Quotes) -> int:
+        end_s = time.thread_time() + GIVEN_UP_S
+        while time.thread_time() < end_s:
+            pass
+        return sound(state, quotes)
+
+    sound = valuing.equity_minor
+    async with desk() as house:
+        monkeypatch.setattr(calm_beats, "equity_minor", endless)
+        await house.engine.sink.heartbeat(KEY, BEAT, house.sent())
+        await settled()
+        assert stuck.cuts() == TRIES
+        [why] = house.engine.health().crashed.values()
+        assert " in " in why
+        assert "endless" in why
 
 
 @pytest.mark.usefixtures("armed")

@@ -12,7 +12,7 @@ from engine.domain.ids import AccountKey
 from engine.domain.records import GuardBreach, GuardWarning
 from engine.domain.reports import PositionReport
 from engine.errors import AdapterError
-from engine.tape_cut import AFTER_MSC, BEFORE_MSC, POLLED_MSC, VerdictTape, cut_of
+from engine.tape_cut import AFTER_MSC, BEFORE_MSC, POLLED_MSC, VerdictTape, cut_of, cutting
 from engine.tapes import SETTLE_MSC
 from tests.live.live_house import DEPOSIT, SERVER, spec_of, trailing
 from tests.live.taped_engine import Counts, TapedEngine, held, taped_engine
@@ -85,6 +85,27 @@ async def test_a_tape_of_other_positions_does_not_agree(autojump_clock: MockCloc
         assert cut_of(feed, one, house.now_msc).agrees is True
         fewer = replace(one.state, positions=one.state.positions[:1])
         assert cut_of(feed, one._replace(state=fewer), house.now_msc).agrees is False
+
+
+async def test_however_small_the_turns_are_the_tape_is_the_same(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with taped_engine() as house:
+        breach = await breached(house)
+        for turn in range(5):
+            await trio.sleep(0.3)
+            await house.report(KEY, LOT, replace(YEN, volume=0.4 - turn / 20))
+            await quiet(house, 1, turn)
+        await house.closed(KEY, LOT, 1.0890, -1100.0)
+        await quiet(house, 3)
+        feed, one, _ = house.engine.tapes._waiting[breach.verdict_id]
+        whole = cut_of(feed, one, house.now_msc)
+        parts = sum(1 for _ in cutting(feed, one, house.now_msc))
+        for name, size in (("TICKS", 7), ("CHANGES", 1), ("ROWS", 3)):
+            monkeypatch.setattr(f"engine.tape_cut.{name}_A_TURN", size)
+        assert cut_of(feed, one, house.now_msc) == whole
+        assert sum(1 for _ in cutting(feed, one, house.now_msc)) > 2 * parts
+        assert len({tick.floor for tick in whole.ticks}) > 1
 
 
 async def test_what_was_closed_no_longer_moves_and_what_is_held_does(
