@@ -200,11 +200,13 @@ class Router:
             self._index = wake.index
             tick = Tick(wake.index, wake.symbol, wake.bid, wake.ask)
             self._tell(actor, Told(QuoteMarked(wake.time_msc, tick, quotes), 0, 0, marks, begins))
+            if not woken:
+                actor.hear_at_once()  # before the others are told: nearly always it is the only one
             woken.append(actor)
         self._index = self._seats.walked = part.first_index + len(part)
         self._time_msc = int(part.time_msc[-1])
         if len(woken) <= AT_ONCE:
-            for actor in woken:
+            for actor in woken[1:]:
                 actor.hear_at_once()
         if self.history is not None:
             self.history.after_walk(part)

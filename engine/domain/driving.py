@@ -179,11 +179,11 @@ def _decide(
         slice_lots=None if spec is None or not spec.volume_max else spec.volume_max,
         terms=live.close_terms,
     )
-    draft.state = replace(state, intents=state.intents + 1)
+    order, actions = close_orders.decided(order)
+    now = replace(live, closes=(*live.closes, order))
     if isinstance(what, PositionReport) and state.is_halted and what.magic:
-        magics = tuple(sorted({*live.halted_magics, what.magic}))
-        set_live(draft, halted_magics=magics)
-    set_live(draft, closes=(*live_of(draft).closes, order))
+        now = replace(now, halted_magics=tuple(sorted({*live.halted_magics, what.magic})))
+    draft.state = replace(state, intents=state.intents + 1, live=now)
     draft.publish(
         records.CloseIntended,
         intent_id=name,
@@ -192,7 +192,8 @@ def _decide(
         reason=reason,
         sacrificed=sacrificed or UNSET,
     )
-    apply(draft, name, close_orders.decided)
+    for action in actions:
+        _do(draft, order, action)
     return name
 
 
