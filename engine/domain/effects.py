@@ -51,19 +51,4 @@ class SetFloor(msgspec.Struct, frozen=True):
     floor: float
 
 
-class ChooseFeed(msgspec.Struct, frozen=True):
-    """Value the account on quotes of its own terminal alone, or on its server's again."""
-
-    is_own: bool
-
-
-Effect = (
-    Publish
-    | SendClose
-    | KeepClose
-    | SendCommand
-    | AskReport
-    | TellTerminal
-    | SetFloor
-    | ChooseFeed
-)
+Effect = Publish | SendClose | KeepClose | SendCommand | AskReport | TellTerminal | SetFloor

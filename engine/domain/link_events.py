@@ -156,10 +156,12 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True, tag="recovered"):
 
 
 class FeedRefused(msgspec.Struct, frozen=True, kw_only=True, tag="feed_refused"):
-    """The account cannot have a feed of its own; `cause` is for people."""
+    """The engine gives the account no feed of its own; `cause` is for people."""
 
     time_msc: int
     cause: str
+    may_ask_again: bool = False
+    """As soon as there is a reason: what it was refused for says nothing of its quotes."""
 
 
 LinkEvent = (

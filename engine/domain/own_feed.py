@@ -11,7 +11,8 @@ The rules of this file:
 4. Where the residual stays on the account's own quotes too, they were not the cause: back to the
    shared ones, and not again within `CHANGED_RETRY_MS`, nor on the same positions in `RETRY_MS`.
 
-An account that holds nothing, or whose terminal quotes for the whole server, asks for nothing.
+An account that holds nothing, or whose terminal quotes for the whole server, asks for nothing. What
+is decided is in the state: the engine sees to it (`own_feeds`).
 """
 
 from msgspec import UNSET
@@ -22,7 +23,6 @@ from engine.domain.account import AccountState
 from engine.domain.discrepancies import Discrepancy, Kind, State
 from engine.domain.drafts import Draft
 from engine.domain.driving import live_of, set_live
-from engine.domain.effects import ChooseFeed
 from engine.domain.feeds import FeedDoubt, FeedUse, QuotedBy
 from engine.domain.link_events import FeedRefused, HeartbeatCame
 from engine.domain.live import Live
@@ -91,9 +91,25 @@ def on_report(draft: Draft, report: FullReport, quotes: Quotes) -> None:
 
 
 def on_refused(draft: Draft, event: FeedRefused) -> None:
-    """The engine cannot give it one: it stays where it is."""
-    if _is_own(live_of(draft)):
+    """The engine does not give it one: it stays where it is."""
+    if not wants_own(draft.state):
+        return
+    if event.may_ask_again:
+        _choose(draft, FeedUse(changed_msc=draft.time_msc), event.cause)
+    else:
         _back(draft, event.cause)
+
+
+def wants_own(state: AccountState) -> bool:
+    """Whether it is decided that the account be valued on quotes of its own terminal alone."""
+    return state.live is not None and _is_own(state.live)
+
+
+def differs(state: AccountState) -> bool | None:
+    """Whether the account disagrees with the quotes it is valued on; None: it cannot tell."""
+    if not state.known or state.live is None or not _is_settled(state):
+        return None
+    return _residual(state.live) is not None
 
 
 def are_prices_apart(state: AccountState, report: FullReport, quotes: Quotes) -> bool:
@@ -197,4 +213,3 @@ def _back(draft: Draft, cause: str) -> None:
 def _choose(draft: Draft, use: FeedUse, cause: str) -> None:
     set_live(draft, feed=use, feed_doubt=UNSET)
     draft.publish(records.FeedChanged, feed="own" if use.is_own else "shared", cause=cause)
-    draft.effects.append(ChooseFeed(is_own=use.is_own))

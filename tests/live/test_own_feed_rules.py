@@ -13,7 +13,7 @@ from engine.domain.asking import blank
 from engine.domain.beliefs import Terms
 from engine.domain.close_terms import Terms as CloseTerms
 from engine.domain.digest import state_digest
-from engine.domain.effects import AskReport, ChooseFeed, Effect, Publish
+from engine.domain.effects import AskReport, Effect, Publish
 from engine.domain.feeds import QuotedBy
 from engine.domain.inputs import Event
 from engine.domain.journaled import again, decode_entry, encode_entry, must_be_kept
@@ -164,7 +164,7 @@ class Watched:
 
     @property
     def chosen(self) -> list[bool]:
-        return [one.is_own for one in self.of(ChooseFeed)]
+        return [feed == "own" for feed, _ in self.said]
 
     @property
     def said(self) -> list[tuple[str, str]]:
@@ -180,8 +180,7 @@ def test_a_group_with_another_spread_asks_for_a_feed_of_its_own_and_says_why() -
     [(feed, cause)] = account.said
     assert feed == "own"
     assert cause == "its broker's equity is 9800.00 where the server's quotes make 10000.00"
-    assert account.state.live is not None
-    assert account.state.live.feed.is_own
+    assert own_feed.wants_own(account.state)
 
 
 def test_it_is_asked_for_in_its_time_and_not_before_a_report_agreed() -> None:
