@@ -1,6 +1,6 @@
 """How equity and balance went: buckets from a second to a day, with the exact extremes of the mark.
 
-One history a broker server, in memory; `equity_kept.py` has minutes and coarser survive a restart. What
+One history a server, in memory; `equity_kept.py` has minutes and coarser survive a restart. What
 nobody valued is a gap, never zero, and a bucket in which the engine was away for a while says so.
 What it needs of whoever drives a feed (`router.Router`, `actor.Actor`):
 

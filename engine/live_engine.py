@@ -134,20 +134,46 @@ class LiveEngine:
         self._is_ready = False
         self._pulsed_s = 0.0
         self._scope = trio.CancelScope()
+        draw = random or Random()  # noqa: S311  spreads retries, guards nothing
+        foundry = self._foundry(instruments, market_guards, draw, on_crash, on_full, on_batch)
+        self._servers: dict[str, Server] = {}
+        for name in dict.fromkeys(account.key.server for account in accounts):
+            own = [account for account in accounts if account.key.server == name]
+            self._servers[name] = server = foundry.server(name, own)
+            self._by_key.update((account.key, server) for account in own)
+        self.sink = LiveSink(self, clock, self.meter, self._led)
+        servers, by_key, lobby = self._servers, self._by_key, self._lobby
+        self.roster = Roster(
+            accounts, servers, by_key, self.tap, self.tapes, lobby, clock, self.note
+        )
+        """Who is guarded."""
+        names_of = self.roster.names_of
+        self.own_feeds = OwnFeeds(servers, by_key, foundry, terminals, lobby, clock, names_of)
+        self.own_feeds.begin()
+
+    def _foundry(
+        self,
+        instruments: Sequence[Instrument],
+        market_guards: Sequence[AnyMarketGuard],
+        random: Random,
+        on_crash: Callable[[AccountKey, str], None] | None,
+        on_full: Callable[[AccountKey], None] | None,
+        on_batch: Callable[[str, TickBatch], None] | None,
+    ) -> Foundry:
         hands = Hands(
-            terminals=terminals,
-            clock=clock,
-            random=random or Random(),  # noqa: S311  spreads retries, guards nothing
+            terminals=self._terminals,
+            clock=self._clock,
+            random=random,
             tap=self.tap,
             on_full=on_full or (lambda _key: None),
             meter=self.meter,
             rush=self.rush,
         )
-        foundry = Foundry(
+        return Foundry(
             instruments=instruments,
             market_guards=market_guards,
-            journal=journal,
-            clock=clock,
+            journal=self._journal,
+            clock=self._clock,
             tapes=self.tapes,
             hands=hands,
             stale_after_ms=self._settings.stale_after_ms,
@@ -156,33 +182,6 @@ class LiveEngine:
             on_crash=on_crash,
             on_batch=on_batch,
         )
-        self._servers: dict[str, Server] = {}
-        for name in dict.fromkeys(account.key.server for account in accounts):
-            own = [account for account in accounts if account.key.server == name]
-            self._servers[name] = server = foundry.server(name, own)
-            self._by_key.update((account.key, server) for account in own)
-        self.sink = LiveSink(self, clock, self.meter, self._led)
-        self.roster = Roster(
-            accounts,
-            self._servers,
-            self._by_key,
-            self.tap,
-            self.tapes,
-            self._lobby,
-            clock,
-            self.note,
-        )
-        """Who is guarded."""
-        self.own_feeds = OwnFeeds(
-            self._servers,
-            self._by_key,
-            foundry,
-            terminals,
-            self._lobby,
-            clock,
-            self.roster.names_of,
-        )
-        self.own_feeds.begin()
 
     # Running
 

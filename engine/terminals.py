@@ -82,7 +82,6 @@ class LinkTerminals:
         """See `Terminals.set_floor`."""
         self._link.send_nowait(key, TerminalCommand(action=Action.SET, floor=floor))
 
-
     def quote_for(self, key: AccountKey, feed: str | None, symbols: Sequence[str] = ()) -> None:
         """See `Terminals.quote_for`."""
         self._link.quote_for(key, feed, symbols)
