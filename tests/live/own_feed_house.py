@@ -66,6 +66,10 @@ class Groups:
         """In the market: bid and ask of those without a markup."""
         self.leader: AccountKey | None = None
         self.told: dict[str, AccountKey | None] = {}
+        self.is_bare = False
+        """Terminals quote prices without a markup, and say of their equity what has one."""
+        self.unquoted: set[str] = set()
+        """Symbols that are not quoted for feeds of one account."""
 
     # The market
 
@@ -90,7 +94,8 @@ class Groups:
             return
         name, wanted = self.link.own[key]
         assert set(symbols) <= set(wanted)
-        await self.engine.sink.quotes(name, [self._row(key, one) for one in symbols], SENT)
+        rows = [self._row(key, one) for one in symbols if one not in self.unquoted]
+        await self.engine.sink.quotes(name, rows, SENT)
 
     async def tick(self, symbol: str, bid: float) -> None:
         was_bid, was_ask = self.prices[symbol]
@@ -115,7 +120,8 @@ class Groups:
 
     def _row(self, key: AccountKey | None, symbol: str) -> LinkQuote:
         now_msc = self.clock.wall_msc()
-        return LinkQuote(symbol, now_msc, now_msc, *self.price(key, symbol), 6)
+        price = self.price(None if self.is_bare else key, symbol)
+        return LinkQuote(symbol, now_msc, now_msc, *price, 6)
 
     # The broker
 

@@ -67,13 +67,7 @@ async def test_until_all_it_needs_is_quoted_it_stays_where_it_is_known(
         await odd_one(house)
         house.held[ODD] = (buy(), buy_of("USDJPY", 8))
         await house.report(ODD)
-        quote_own, only = house.quote_own, {"EURUSD"}
-
-        async def some(key: object, *symbols: str) -> None:
-            assert key == ODD
-            await quote_own(ODD, *[one for one in symbols if one in only])
-
-        house.quote_own = some  # type: ignore[method-assign]
+        house.unquoted = {"USDJPY"}
         await house.seconds(FOUND_S + 20, LEADER, ODD)
         assert own_feed.wants_own(house.state(ODD))
         assert not house.is_own(ODD)
@@ -82,7 +76,7 @@ async def test_until_all_it_needs_is_quoted_it_stays_where_it_is_known(
         await house.tick("EURUSD", 1.0950)
         await trio.testing.wait_all_tasks_blocked()
         assert house.engine.snapshot(ODD).profit == round(-500.0, 2)
-        only.add("USDJPY")
+        house.unquoted = set()
         await house.tick("USDJPY", 150.0)
         await house.second(LEADER, ODD)
         assert house.is_own(ODD)
@@ -187,8 +181,7 @@ async def test_where_its_own_quotes_are_no_remedy_it_goes_back_and_its_feed_is_g
         assert house.engine.intake(name) is not None
         # What it says of its equity is of other prices still than those it quotes.
         house.markups[ODD] = MARKUP * 2
-        quotes = house._row
-        house._row = lambda _key, symbol: quotes(None, symbol)  # type: ignore[method-assign]
+        house.is_bare = True
         await house.seconds(40, LEADER, ODD)
         assert await house.feeds(ODD) == ["own", "shared"]
         [_, back] = await house.kept(ODD, FeedChanged)
@@ -199,7 +192,7 @@ async def test_where_its_own_quotes_are_no_remedy_it_goes_back_and_its_feed_is_g
         assert [one.name for one in house.engine.health().feeds] == [SERVER]
         shown = house.engine.snapshot(ODD)
         assert (shown.equity, shown.feed) == (10_000.0, SERVER)
-        assert any(row.kind == "equity_residual" for row in house.state(ODD).live.book.rows)
+        assert own_feed.differs(house.state(ODD)) is True
         await house.seconds(600, LEADER, ODD)
         assert await house.feeds(ODD) == ["own", "shared"], "not again soon"
 
@@ -232,7 +225,7 @@ async def test_its_terminal_gone_its_quotes_grow_stale_and_are_never_another_gro
         house.engine.sink.led(f"{SERVER}/2", None)
         house.engine.sink.unlinked(ODD, "eof")
         known = house.engine.snapshot(ODD).equity
-        house.quote_own = nothing  # type: ignore[method-assign]
+        house.unquoted = set(house.prices)
         for _ in range(100):
             await house.second(LEADER)
             await house.tick("EURUSD", 1.0500)
@@ -243,10 +236,6 @@ async def test_its_terminal_gone_its_quotes_grow_stale_and_are_never_another_gro
         assert await house.kept(ODD, GuardBreach) == []
         [own] = [one for one in house.engine.health().feeds if one.account]
         assert (own.account, own.leader) == (str(ODD), None)
-
-
-async def nothing(_key: object, *_symbols: str) -> None:
-    await trio.lowlevel.checkpoint()
 
 
 async def test_after_a_restart_it_begins_on_its_own_feed(autojump_clock: MockClock) -> None:
