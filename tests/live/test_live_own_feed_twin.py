@@ -69,6 +69,8 @@ async def say(house: Groups, said: Said, number: int) -> None:
     if said.beats:
         await house.beat(ODD)
     if said.halts:
+        # A command goes before ticks that wait: whether any does is a matter of whose turn it is.
+        await trio.testing.wait_all_tasks_blocked()
         await house.engine.command(ODD, Halt(time_msc=0, by=f"anna-{number}", reason="x"))
 
 
