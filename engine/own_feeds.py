@@ -15,8 +15,9 @@ The way back is the same. Where its terminal goes, its quotes grow stale: never 
 An account keeps its supervisor, its actor with all that it is at, its inbox, its tap and its
 equity over time; it gets a kernel feed, a router, a board, an intake and a tape.
 
-A feed costs some 3 MB with 30 symbols, and a small part of a millisecond ten times a second; so
-there are `MOST` at most. One more is refused, which the account records and people are told.
+Measured, with 30 symbols: a feed has 0.7 MB (and its tape's ticks, see `tape`) and takes 0.3 ms to
+open, 37 us a quote, 1 us ten times a second. There are `MOST` at most; one more is refused, which
+the account records and people are told.
 """
 
 import logging
