@@ -46,8 +46,8 @@ MOST = 1000
 TIMED_AT_ONCE = 32
 """Feeds whose clock is told between two pauses: a quote must not wait until all are."""
 FRESH_NS = 60_000_000_000
-TURN_MSC = 60_000
-"""After another terminal took the lead for a server, accounts have this long to see it agree."""
+TURN_MSC = 10_000
+"""So long after another terminal took the lead for a server, what was asked for before is old."""
 TURN_AGAIN_MSC = 3_600_000
 """A lead is not taken away sooner again: with three kinds of quotes it would go round."""
 
