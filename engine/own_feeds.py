@@ -79,6 +79,8 @@ class OwnFeeds:
         self._by_name: dict[str, Server] = {}
         self._moving: dict[AccountKey, None] = {}
         """Those that are not where they are to be."""
+        self._left: dict[AccountKey, AccountKey | None] = {}
+        """Of those that are open: who quoted for the server when that was not right for them."""
         self._turned_msc: dict[str, int] = {}
         """When a server's lead was last given to another."""
 
@@ -173,7 +175,9 @@ class OwnFeeds:
         turned_msc = self._turned_msc.get(server.name)
         if turned_msc is not None and now_msc - turned_msc < TURN_MSC:
             self._refuse(server, key, f"{server.leader} quotes for the server now", again=True)
-        elif (turned_msc is None or now_msc - turned_msc >= TURN_AGAIN_MSC) and _is_odd(server):
+        elif (turned_msc is None or now_msc - turned_msc >= TURN_AGAIN_MSC) and self._is_odd(
+            server
+        ):
             odd, self._turned_msc[server.name] = server.leader, now_msc
             log.warning("most accounts differ from %s, which quoted: %s does now", odd, key)
             self._terminals.lead(key)
@@ -186,9 +190,26 @@ class OwnFeeds:
             except MemoryError:
                 self._refuse(server, key, "there is no memory for a feed of its own")
                 return
+            self._left[key] = server.leader
             own.router.open(now_msc, len(own.intake.symbols))
             self._terminals.quote_for(key, own.name, self.symbols_of(own))
             self._moving[key] = None
+
+    def _is_odd(self, server: Server) -> bool:
+        """Whether most accounts that can tell differ from whoever quotes for all of them.
+
+        Those that have gone because of its quotes differ.
+        """
+        said = [
+            own_feed.differs(actor.state)
+            for actor in server.actors
+            if actor.seat.seats is server.seats and actor.key != server.leader
+            if actor.crashed is None
+        ]
+        gone = [
+            key.server == server.name and self._left.get(key) == server.leader for key in self._open
+        ]
+        return said.count(True) + sum(gone) > said.count(False) + 1
 
     def _refuse(self, server: Server, key: AccountKey, why: str, *, again: bool = False) -> None:
         """One for which there is no room is said again, for it goes on being decided."""
@@ -208,6 +229,7 @@ class OwnFeeds:
         """Nobody is on it any more, or ever was."""
         own = self._open.pop(key)
         self._moving.pop(key, None)
+        self._left.pop(key, None)
         del self._by_name[own.name]
         own.router.close()
         own.history.beside.pop(key, None)
@@ -266,15 +288,3 @@ class OwnFeeds:
 
 def _needs(actor: Actor) -> tuple[str, ...]:
     return symbols_needed(actor.state.spec.market, actor.state.positions)
-
-
-def _is_odd(server: Server) -> bool:
-    """Whether most accounts that can tell differ from whoever quotes for all of them."""
-    others = [
-        actor
-        for actor in server.actors
-        if actor.seat.seats is server.seats and actor.key != server.leader
-    ]
-    said = [own_feed.differs(actor.state) for actor in others if actor.crashed is None]
-    differ, agree = said.count(True), said.count(False) + 1
-    return differ > agree
