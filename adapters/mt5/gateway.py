@@ -322,7 +322,8 @@ class Gateway:
 
     def parted(self, connection: Connection, cause: str) -> None:
         """See `House.parted`."""
-        self._precedence.forget(connection.account.server, connection)
+        feed = self._leads.feed_of(connection.account)
+        self._precedence.forget(feed, connection)
         tally = connection.side.tellings.tally
         self._past.update(gaps=tally.gaps, repeated=tally.repeated)
         self._past["quotes"] += connection.dropped_quotes

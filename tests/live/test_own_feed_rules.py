@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from engine.domain import own_feed, records
 from engine.domain.asking import blank
 from engine.domain.beliefs import Terms
+from engine.domain.calm_beats import calm_beat
 from engine.domain.close_terms import Terms as CloseTerms
 from engine.domain.digest import state_digest
 from engine.domain.effects import AskReport, Effect, Publish
@@ -388,6 +389,23 @@ def test_quotes_of_its_own_that_agree_end_the_difference() -> None:
     assert account.chosen == [True]
     assert account.state.live is not None
     assert account.state.live.book.rows == ()
+
+
+def test_a_difference_that_a_report_ended_is_counted_anew_by_a_whole_step() -> None:
+    account = Watched()
+    account.theirs = MARKED_UP
+    account.go_on(8)
+    account.theirs = SHARED
+    account.report()
+    live = account.state.live
+    assert live is not None
+    assert live.book.rows == ()
+    assert live.feed_doubt is not UNSET
+    beat = Heartbeat(balance=BALANCE, credit=0.0, equity=account.equity(), margin=0.0, digest="")
+    assert calm_beat(account.state, beat, account.now_msc + SECOND, account.quotes()) is None
+    account.beat()
+    assert account.state.live is not None
+    assert account.state.live.feed_doubt is UNSET
 
 
 def test_a_feed_that_is_refused_leads_back_with_the_cause() -> None:
