@@ -150,6 +150,8 @@ class OwnFeeds:
     async def look(self, now_msc: int) -> None:
         """Moves the accounts that can be moved now."""
         for key in list(self._moving):
+            if key not in self._moving:
+                continue  # dropped while another had to wait
             own, shared = self._open[key], self._servers[key.server]
             actor = own.supervisor.by_key[key]
             wants = own_feed.wants_own(actor.state)
@@ -163,7 +165,8 @@ class OwnFeeds:
             await target.router.end_days(now_msc)
             # Others had their turn meanwhile; from here on nobody has one.
             told = source.router.has_told(now_msc) and target.router.has_told(now_msc)
-            if told and self._may_move(actor, source, target):
+            is_there = self._open.get(key) is own and self._by_key[key] is source
+            if told and is_there and self._may_move(actor, source, target):
                 self._move(actor, source, target)
 
     # Inside
@@ -244,8 +247,10 @@ class OwnFeeds:
             return False
         if not target.router.is_open or target.router.is_closed:
             return False
-        now_ns = self._clock.monotonic_ns()
-        for symbol in _needs(actor):
+        now_ns, needs = self._clock.monotonic_ns(), _needs(actor)
+        if len(target.seats.feed.quotes(needs)) < len(needs):
+            return False
+        for symbol in needs:
             there, here = target.router.heard_ns(symbol), source.router.heard_ns(symbol)
             if there is None:
                 return False
