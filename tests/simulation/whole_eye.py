@@ -78,7 +78,7 @@ class Eye:
     prices: deque[tuple[int, Prices]]
     """Of all symbols after each quote, newest last; shared by all eyes of a group."""
     others: deque[tuple[int, Prices]] | None = None
-    """Those of its server, which it is valued on until it has a feed of its own."""
+    """Those of another group, which it may be valued on until that is found."""
     holdings: list[Holding] = field(default_factory=list)
     series: deque[tuple[int, float, float]] = field(default_factory=deque)
     """(UTC ms, lowest, highest) equity it may have been taken for."""

@@ -30,6 +30,12 @@ class Groups:
         """Prices of the account over time; `shared`: of those without a group."""
         return self._courses.get(key, shared)
 
+    def others(self, key: AccountKey, shared: Course) -> Course | None:
+        """What the account may be valued on before that is found: those of another kind."""
+        if key in self._courses:
+            return shared
+        return next(iter(self._courses.values()), None)
+
     def quoted(self, server: TradeServer, now_msc: int) -> None:
         """A tick, at the prices of each."""
         for key, course in self._courses.items():

@@ -166,7 +166,7 @@ class World:
             account = self.server.open_account(terms, DEPOSIT, self.start_msc)
             if login in LOGINS:
                 course = self.groups.course(spec.key, self.prices)
-                others = self.prices if points else None
+                others = self.groups.others(spec.key, self.prices)
                 eye = Eye(account, percent, DAILY_MINOR, course, others)
                 eye.opened(self.start_msc)
                 self.eyes[spec.key] = eye
