@@ -111,7 +111,7 @@ class Actor:
         """It was told that time passes, and has not come to that yet."""
         self._hands = hands
         self._outbox = outbox
-        self._on_settled = on_settled
+        self.on_settled = on_settled
         self._agenda: deque[Job] = deque()
         self._number = self._index = 0
         if hands is not None:
@@ -477,9 +477,9 @@ class Actor:
             self.seat.widen(symbols_needed(state.spec.market, state.positions))
         if isinstance(taken, TimeReached | Respec):
             self.sentry.moved()
-        if self._on_settled is not None:
+        if self.on_settled is not None:
             change = Settled(self.seat.place, self._number, self._index, before, state, records)
-            self._on_settled(change)
+            self.on_settled(change)
         if isinstance(taken, QuoteMarked):
             self._index += 1  # this tick's mark is taken
 

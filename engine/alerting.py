@@ -64,6 +64,7 @@ class Words(Protocol):
     equity_not_kept: Callable[..., Alert]
     equity_kept_again: Callable[..., Alert]
     discrepancy: Callable[..., Alert]
+    feed_changed: Callable[..., Alert]
     terminal_lost: Callable[..., Alert]
     terminal_back: Callable[..., Alert]
     unknown_exposed: Callable[..., Alert]
@@ -185,6 +186,8 @@ class Alerting:
                 self._tell(words.released(record, place))
             case records.Discrepancy(state="confirmed", kind=kind) if kind != "stale_terminal":
                 self._tell(_discrepancy(words, place, record))
+            case records.FeedChanged():
+                self._tell(words.feed_changed(place, record.feed, record.cause, record.time_msc))
             case records.LinkChanged():
                 self._watchers.link_changed(record)
             case _:

@@ -65,8 +65,9 @@ class Board:
         stale_after_ms: int = STALE_AFTER_MS,
         compared_ms: Callable[[AccountKey], float | None] = lambda _key: None,
         terminal: Callable[[AccountKey], TerminalView | None] = lambda _key: None,
+        name: str = "",
     ) -> None:
-        """`router` and `feed` are those of the actors; `compared_ms`, `terminal`: see `Sight`."""
+        """`router` and `feed` are those of the actors; the rest: see `Sight`. `name`: its feed."""
         self.built = 0
         """Snapshots built so far."""
         self.encoded_count = 0
@@ -78,6 +79,7 @@ class Board:
         self._stale_after_ms = stale_after_ms
         self._compared_ms = compared_ms
         self._terminal = terminal
+        self._name = name
         self._kept: dict[AccountKey, _Kept] = {}
         self._encoder = msgspec.json.Encoder()
         self._packer = msgspec.msgpack.Encoder()
@@ -93,7 +95,7 @@ class Board:
             KeyError: there is no such account.
         """
         actor = self._actors[key]
-        version = (actor.version, self._router.ticks, actor.crashed)
+        version = (actor.version, self._router.version, actor.crashed)
         now_ns = self._clock.monotonic_ns()
         last = self._kept.get(key)
         if last is not None and last.version == version and now_ns < last.until_ns:
@@ -161,9 +163,10 @@ class Board:
             quotes=quotes,
             ages_ms=ages_ms,
             stale_after_ms=self._stale_after_ms,
-            feed_version=0 if actor.crashed else self._router.ticks,
+            feed_version=0 if actor.crashed else self._router.version,
             marks=actor.marks,
             crashed=actor.crashed,
             compared_ms=self._compared_ms(actor.key),
             terminal=self._terminal(actor.key),
+            feed=self._name,
         )

@@ -21,7 +21,7 @@ from engine.tapes import TapeReader
 
 
 class FeedHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """One broker server's quotes."""
+    """One broker server's quotes, or those of one account alone."""
 
     name: str
     leader: str | None
@@ -31,6 +31,8 @@ class FeedHealth(msgspec.Struct, frozen=True, kw_only=True):
     """Since the last tick; None before the first."""
     rejected: Mapping[str, int]
     """Quotes that were not valued, by cause."""
+    account: str | None = None
+    """`server/login` of the one account that is valued on it; None: it is its server's."""
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """How equity and balance went: buckets from a second to a day, with the exact extremes of the mark.
 
-One history a feed, in memory; `equity_kept.py` has minutes and coarser survive a restart. What
+One history a server, in memory; `equity_kept.py` has minutes and coarser survive a restart. What
 nobody valued is a gap, never zero, and a bucket in which the engine was away for a while says so.
 What it needs of whoever drives a feed (`router.Router`, `actor.Actor`):
 
@@ -17,7 +17,7 @@ is full. Pages are touched as rows come. Balance: its last 4,096 changes.
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 
 import msgspec
@@ -109,6 +109,8 @@ class EquityHistory:
         self._runs: list[Watched] = []
         """Of the engine before this one, oldest first."""
         self._unkept: list[KeptBalance] = []
+        self.beside: dict[AccountKey, Callable[[], None]] = {}
+        """Accounts with a feed of their own: each takes in what that has of the going second."""
         self._unkept_overflowed = False
         """So many were not kept that all there are are given again."""
 
@@ -141,14 +143,29 @@ class EquityHistory:
         bounds = [0, *(np.flatnonzero(np.diff(seconds)) + 1).tolist(), len(part)]
         for start, stop in pairwise(bounds):
             second_msc = int(seconds[start]) * 1000
-            if self._began_msc < 0:
-                self._began_msc = self._kept_msc = second_msc
-            if second_msc != self._second_msc:
-                self._settle()
-                self._second_msc = second_msc
-                for level in self._levels.values():
-                    level.row_of(second_msc, make=True)
+            self.reach(second_msc)
             self._extremes.take(start, stop)
+
+    def reach(self, second_msc: int) -> None:
+        """Something ticks in this second: what is before it is over."""
+        if self._began_msc < 0:
+            self._began_msc = self._kept_msc = second_msc
+        if second_msc != self._second_msc:
+            self._settle()
+            self._second_msc = second_msc
+            for level in self._levels.values():
+                level.row_of(second_msc, make=True)
+
+    def let_go(self, slot: int | None) -> None:
+        """The account of the slot goes to another feed: what it had comes before what it gets."""
+        place = None if slot is None else self._owners.pop(slot, None)
+        if slot is not None and place is not None:
+            self._keep(place, self._extremes.pick(slot))
+
+    def fold_in(self, key: AccountKey, second_msc: int, more: Floats) -> None:
+        """Takes marks of an account from another feed in; NaN: there are none."""
+        if more[FIRST] == more[FIRST]:
+            self._fold_at(self._places[key], second_msc, more)
 
     def balance(self, key: AccountKey, time_msc: int, balance: float) -> None:
         """The account's balance from now on, in major units."""
@@ -166,6 +183,8 @@ class EquityHistory:
         """
         place, level = self._places[key], self._levels[bucket_s]
         self._settle()
+        if key in self.beside:
+            self.beside[key]()
         changes = list(self._balances[place])
         times = [time_msc for time_msc, _ in changes]
         found = []
@@ -280,6 +299,8 @@ class EquityHistory:
         if self._second_msc < 0:
             return None
         self._settle()
+        for settle in self.beside.values():
+            settle()
         rows = [
             KeptRow(bucket_s, start_msc, self._logins, marks.copy())
             for bucket_s, level in self._levels.items()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from engine.clock import Clock
+from engine.domain.feeds import QuotedBy
 from engine.domain.ids import AccountKey
 from engine.domain.link_events import (
     EDITION,
@@ -59,6 +60,9 @@ class Accounts(Protocol):
 
     def intake(self, feed: str) -> Intake | None:
         """Where the quotes of a feed go; None: no account is on it."""
+
+    def quoted_by(self, key: AccountKey) -> QuotedBy:
+        """Whose terminal quotes what the account is valued on."""
 
 
 class LiveSink:
@@ -170,7 +174,8 @@ class LiveSink:
         """See `LinkSink.heartbeat`."""
         self.gauges.beat(key, sent)
         self._accounts.tapes.beat(key, heartbeat.equity)
-        event = HeartbeatCame(time_msc=0, heartbeat=heartbeat, quotes={})
+        by = self._accounts.quoted_by(key)
+        event = HeartbeatCame(time_msc=0, heartbeat=heartbeat, quotes={}, quoted_by=by)
         await self._accounts.note(key, event)
 
     async def quotes(self, feed: str, quotes: Sequence[LinkQuote], sent: Sent) -> None:

@@ -7,7 +7,6 @@ say to `sink`; readers and commanders come in by the methods of `Desk`.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from random import Random
 from typing import Any
 
@@ -15,7 +14,7 @@ import trio
 
 from engine.actor import Actor
 from engine.agenda import Hands
-from engine.board import Board, Encoded
+from engine.board import Encoded
 from engine.clock import Clock
 from engine.desk import Health, Taken
 from engine.domain.account import AccountSpec
@@ -23,6 +22,7 @@ from engine.domain.beliefs import Terms
 from engine.domain.close_terms import Terms as CloseTerms
 from engine.domain.commands import Adopt, ClosePosition, Command, Flatten, Halt, Refused, Respec
 from engine.domain.effects import KeepClose
+from engine.domain.feeds import QuotedBy
 from engine.domain.ids import AccountKey
 from engine.domain.instruments import Instrument
 from engine.domain.link_events import LinkEvent
@@ -39,17 +39,16 @@ from engine.link_sink import LiveSink
 from engine.live_health import Running, Surroundings, feed_health, health_of
 from engine.lobby import Lobby
 from engine.loop_lag import LoopLag
-from engine.marking.feed import Feed
 from engine.marking.ticks import TickBatch
 from engine.meters import Meter, NoMeter
-from engine.outbox import NoReplayBroker
 from engine.outside_reads import OutsideReads
+from engine.own_feeds import OwnFeeds
 from engine.ports import Journal, StateStore, Terminals
 from engine.recovery import Recovery, kept_state_of
 from engine.roster import Roster, beginnings
 from engine.rounds import note_account, pass_time
 from engine.rush import Rush
-from engine.supervisor import Supervisor
+from engine.servers import Foundry, Server, quoted_by
 from engine.tap import Listener, Tap
 from engine.tapes import Tapes
 from engine.verdicts import Verdicts
@@ -81,18 +80,6 @@ class LiveAccount:
     def key(self) -> AccountKey:
         """Its name."""
         return self.spec.key
-
-
-@dataclass(slots=True)
-class _Server:
-    """One broker server: its accounts, their feed, and where its quotes come in."""
-
-    name: str
-    supervisor: Supervisor
-    board: Board
-    intake: Intake
-    history: EquityHistory
-    leader: AccountKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,92 +127,61 @@ class LiveEngine:
             self.tap, self._reads, store, lambda key: self._actor(key).state.seq
         )
         self._terminals = terminals
-        self._by_key: dict[AccountKey, _Server] = {}
+        self._by_key: dict[AccountKey, Server] = {}
         self._lobby = Lobby(self._by_key, clock, self.meter)
         self._kept: dict[AccountKey, int] = {a.key: a.recovery.entries for a in accounts}
         self._lag = LoopLag()
         self._is_ready = False
         self._pulsed_s = 0.0
         self._scope = trio.CancelScope()
+        draw = random or Random()  # noqa: S311  spreads retries, guards nothing
+        foundry = self._foundry(instruments, market_guards, draw, on_crash, on_full, on_batch)
+        self._servers: dict[str, Server] = {}
+        for name in dict.fromkeys(account.key.server for account in accounts):
+            own = [account for account in accounts if account.key.server == name]
+            self._servers[name] = server = foundry.server(name, own)
+            self._by_key.update((account.key, server) for account in own)
+        self.sink = LiveSink(self, clock, self.meter, self._led)
+        servers, by_key, lobby = self._servers, self._by_key, self._lobby
+        self.roster = Roster(
+            accounts, servers, by_key, self.tap, self.tapes, lobby, clock, self.note
+        )
+        """Who is guarded."""
+        names_of = self.roster.names_of
+        self.own_feeds = OwnFeeds(servers, by_key, foundry, terminals, lobby, clock, names_of)
+        self.own_feeds.begin()
+
+    def _foundry(
+        self,
+        instruments: Sequence[Instrument],
+        market_guards: Sequence[AnyMarketGuard],
+        random: Random,
+        on_crash: Callable[[AccountKey, str], None] | None,
+        on_full: Callable[[AccountKey], None] | None,
+        on_batch: Callable[[str, TickBatch], None] | None,
+    ) -> Foundry:
         hands = Hands(
-            terminals=terminals,
-            clock=clock,
-            random=random or Random(),  # noqa: S311  spreads retries, guards nothing
+            terminals=self._terminals,
+            clock=self._clock,
+            random=random,
             tap=self.tap,
             on_full=on_full or (lambda _key: None),
             meter=self.meter,
             rush=self.rush,
         )
-        self._servers: dict[str, _Server] = {}
-        for name in dict.fromkeys(account.key.server for account in accounts):
-            own = [account for account in accounts if account.key.server == name]
-            self._servers[name] = self._open_server(
-                name, own, instruments, market_guards, hands, on_crash, on_batch
-            )
-        self.sink = LiveSink(self, clock, self.meter, self._led)
-        self.roster = Roster(
-            accounts,
-            self._servers,
-            self._by_key,
-            self.tap,
-            self.tapes,
-            self._lobby,
-            clock,
-            self.note,
-        )
-        """Who is guarded."""
-
-    def _open_server(
-        self,
-        name: str,
-        own: Sequence[LiveAccount],
-        instruments: Sequence[Instrument],
-        guards: Sequence[AnyMarketGuard],
-        hands: Hands,
-        on_crash: Callable[[AccountKey, str], None] | None,
-        on_batch: Callable[[str, TickBatch], None] | None,
-    ) -> _Server:
-        symbols = tuple(one.symbol for one in instruments)
-        feed = Feed(symbols)
-        taped = self.tapes.add(name, [account.key for account in own], symbols)
-        supervisor = Supervisor(
-            [account.recovery.state for account in own],
-            feed,
-            self._journal,
-            NoReplayBroker(),
-            self._clock,
-            conflates=True,
-            on_settled=taped.settled,
-            on_crash=on_crash,
+        return Foundry(
+            instruments=instruments,
+            market_guards=market_guards,
+            journal=self._journal,
+            clock=self._clock,
+            tapes=self.tapes,
             hands=hands,
-            entries=[account.recovery.entries for account in own],
-        )
-        board = Board(
-            supervisor.by_key,
-            supervisor.router,
-            feed,
-            self._clock,
             stale_after_ms=self._settings.stale_after_ms,
             compared_ms=lambda key: self.sink.compared_ms.get(key),  # noqa: PLW0108  no sink yet
             terminal=lambda key: self.sink.gauges.of(key),  # noqa: PLW0108
+            on_crash=on_crash,
+            on_batch=on_batch,
         )
-        names: dict[str, str] = {}
-        for account in own:
-            names.update(account.terms.aliases)
-        intake = Intake(
-            symbols,
-            instruments,
-            guards,
-            names,
-            supervisor.router,
-            self._clock,
-            taped.hearing(on_batch and partial(on_batch, name)),
-        )
-        history = EquityHistory([a.key for a in own], feed, supervisor.seats.by_slot)
-        supervisor.router.history = history
-        server = _Server(name, supervisor, board, intake, history)
-        self._by_key.update((account.key, server) for account in own)
-        return server
 
     # Running
 
@@ -238,7 +194,8 @@ class LiveEngine:
         async with trio.open_nursery() as nursery:
             for server in self._servers.values():
                 await nursery.start(server.supervisor.run)
-                server.supervisor.router.open(self._clock.wall_msc(), len(server.intake.symbols))
+                server.router.open(self._clock.wall_msc(), len(server.intake.symbols))
+            self.own_feeds.run()
             await self._begin()
             self._is_ready = True
             self._pulsed_s = trio.current_time()
@@ -255,6 +212,8 @@ class LiveEngine:
         self._is_ready = False
         self._scope.cancel()
         parked: list[AccountKey] = []
+        for own in self.own_feeds:
+            own.router.close()
         for server in self._servers.values():
             stopped = await server.supervisor.stop(deadline_s)
             parked.extend(stopped.parked)
@@ -283,10 +242,11 @@ class LiveEngine:
             self.meter.observe("event_loop_lag", lag_s)
             now_msc = self._clock.wall_msc()
             for server in self._servers.values():
-                await server.supervisor.router.on_time(now_msc)
+                await server.router.on_time(now_msc)
                 # A quote must not wait until a thousand accounts are looked at.
                 await trio.lowlevel.checkpoint()
                 pass_time(server.supervisor, now_msc)
+            await self.own_feeds.pass_time(now_msc)
             self._lobby.release()
 
     async def _note(self) -> None:
@@ -297,10 +257,11 @@ class LiveEngine:
             seen = 0
             for server in self._servers.values():
                 await server.intake.pass_time()
-                await server.supervisor.router.wake_unknown(self._clock.wall_msc())
+                await server.router.wake_unknown(self._clock.wall_msc())
                 now_msc = self._clock.wall_msc()
                 for actor in server.supervisor.actors:
                     note_account(actor, server.supervisor, server.history, self._terminals, now_msc)
+                    await self.own_feeds.note(actor)
                     seen += 1
                     if seen % NOTED_AT_ONCE == 0:
                         # A thousand in one go would hold up a close by a good part of a second.
@@ -339,8 +300,12 @@ class LiveEngine:
 
     def intake(self, feed: str) -> Intake | None:
         """See `link_sink.Accounts.intake`."""
-        server = self._servers.get(feed)
+        server = self._servers.get(feed) or self.own_feeds.find(feed)
         return None if server is None else server.intake
+
+    def quoted_by(self, key: AccountKey) -> QuotedBy:
+        """See `link_sink.Accounts.quoted_by`."""
+        return quoted_by(self._by_key[key], key)
 
     def symbols_of(self, feed: str) -> tuple[str, ...]:
         """The broker's names of all a feed's symbols: what its terminals are to quote."""
@@ -364,7 +329,7 @@ class LiveEngine:
         return tuple(self._servers)
 
     def _led(self, feed: str, leader: AccountKey | None) -> None:
-        server = self._servers.get(feed)
+        server = self._servers.get(feed) or self.own_feeds.find(feed)
         if server is not None:
             server.leader = leader
 
@@ -380,7 +345,7 @@ class LiveEngine:
     def version(self, key: AccountKey) -> tuple[int, int]:
         """See `Desk.version`."""
         server = self._by_key[key]
-        return server.supervisor.by_key[key].version, server.supervisor.router.ticks
+        return server.supervisor.by_key[key].version, server.router.version
 
     def snapshot(self, key: AccountKey) -> Snapshot:
         """See `Desk.snapshot`."""
@@ -457,8 +422,5 @@ class LiveEngine:
             crashed={key: why for one in servers for key, why in one.supervisor.crashed.items()},
         )
         now_ns = self._clock.monotonic_ns()
-        feeds = [
-            feed_health(one.name, one.leader, one.supervisor.router.ticks, one.intake, now_ns)
-            for one in servers
-        ]
+        feeds = [feed_health(one, now_ns) for one in (*servers, *self.own_feeds)]
         return health_of(self.surroundings, running, feeds)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from engine.desk import FeedHealth, Health
 from engine.domain.ids import AccountKey
-from engine.intake import Intake
+from engine.servers import Server
 
 PULSE_LOST_S = 5.0
 """Without a pulse for so long nobody would see a notice run out: the engine is not ready."""
@@ -62,15 +62,15 @@ def health_of(around: Surroundings, own: Running, feeds: Iterable[FeedHealth]) -
     )
 
 
-def feed_health(
-    name: str, leader: AccountKey | None, ticks: int, intake: Intake, now_ns: int
-) -> FeedHealth:
+def feed_health(server: Server, now_ns: int) -> FeedHealth:
     """Of one feed; `now_ns` on the monotonic clock."""
+    intake, leader = server.intake, server.leader
     heard_ns = intake.heard_ns
     return FeedHealth(
-        name=name,
+        name=server.name,
         leader=None if leader is None else str(leader),
-        ticks=ticks,
+        ticks=server.router.ticks,
         quote_age_ms=None if heard_ns is None else (now_ns - heard_ns) // 1_000_000,
         rejected=dict(intake.rejected),
+        account=None if server.account is None else str(server.account),
     )

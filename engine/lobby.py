@@ -21,6 +21,7 @@ from engine.domain.link_events import LinkEvent, LinkLost, PositionCame, ReportC
 from engine.intake import Intake
 from engine.link import Receipt
 from engine.meters import Meter
+from engine.router import Router
 from engine.supervisor import Supervisor
 
 log = logging.getLogger("tidegate.lobby")
@@ -38,6 +39,9 @@ class Server(Protocol):
 
     @property
     def supervisor(self) -> Supervisor: ...
+
+    @property
+    def router(self) -> Router: ...
 
     @property
     def intake(self) -> Intake: ...
@@ -62,7 +66,7 @@ class Lobby:
 
     async def note(self, key: AccountKey, event: LinkEvent, receipt: Receipt | None = None) -> None:
         """Puts it into the account's inbox, behind what waits; waits itself where that is full."""
-        await self._servers[key].supervisor.router.end_days(self._clock.wall_msc())
+        await self._servers[key].router.end_days(self._clock.wall_msc())
         waiting = self._waiting.get(key)
         if not waiting and not self._is_early(key, event):
             await self._servers[key].supervisor.note(key, event, receipt)

@@ -169,6 +169,13 @@ class Terminals(Protocol):
     def set_floor(self, key: AccountKey, floor: float) -> None:
         """Leaves it the floor it enforces by itself while the engine is silent; 0: none."""
 
+    def quote_for(self, key: AccountKey, feed: str | None, symbols: Sequence[str] = ()) -> None:
+        """Has its terminal quote these (broker's names) for that feed of its own, now and whenever
+        it is linked, and lead its server's no more; None: as any other again."""
+
+    def lead(self, key: AccountKey) -> None:
+        """Has its terminal quote for the whole server from here on, where it is linked."""
+
 
 class EpochStore(Protocol):
     """Keeps the epoch of each account: one owner's commands are told from an older one's by it."""

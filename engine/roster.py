@@ -96,6 +96,11 @@ class Roster(Generic[Where]):
         self._clock = clock
         self._note = note
 
+    def names_of(self, key: AccountKey) -> Mapping[str, str]:
+        """The broker's symbols of an account, to the book's, where they differ."""
+        found = (one.terms.aliases for one in self.accounts if one.key == key)
+        return next(found, {})
+
     def was_here(self, key: AccountKey) -> bool:
         """Whether it is guarded, or was since the start."""
         return key in self._by_key

@@ -6,6 +6,7 @@ router waits, where ticks may not conflate, until every busy actor has room for 
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 import trio
@@ -26,7 +27,6 @@ from engine.domain.quotes import Quote
 from engine.domain.records import Tick
 from engine.domain.valuation import missing_quote
 from engine.domain.watch import NEVER_MSC
-from engine.equity_history import EquityHistory
 from engine.inbox import Told
 from engine.market_pieces import Found
 from engine.marking.ticks import TickBatch
@@ -38,6 +38,14 @@ AT_ONCE = 4
 """So many woken accounts at most take a tick in the feed's own task: some milliseconds."""
 
 
+class Walks(Protocol):
+    """Hears of the walks of a feed; see `equity_history`."""
+
+    def before_walk(self) -> None: ...
+
+    def after_walk(self, part: TickBatch) -> None: ...
+
+
 class Router:
     """Drives the actors of one feed. One task calls it."""
 
@@ -46,10 +54,12 @@ class Router:
     ) -> None:
         """`actors` by place; their seats are of `seats`."""
         self.ticks = 0
-        """Walked so far: the feed's version."""
+        """Walked so far."""
+        self.ahead = 0
+        """The version is so much higher: who came from another feed knows a higher one."""
         self.is_open = False
         self.is_closed = False
-        self.history: EquityHistory | None = None
+        self.history: Walks | None = None
         """Hears of every walk, where equity over time is wanted."""
         self._feed = feed
         self._seats = seats
@@ -68,6 +78,11 @@ class Router:
         self._index = 0
         self._time_msc = 0
 
+    @property
+    def version(self) -> int:
+        """Another one after each tick, and never an earlier one."""
+        return self.ticks + self.ahead
+
     def heard_ns(self, symbol: str) -> int | None:
         """When a tick of the symbol last came, on the monotonic clock; None before the first."""
         return self._heard_ns.get(symbol)
@@ -79,7 +94,8 @@ class Router:
         self._time_msc = time_msc
         self._unseen = set(range(symbols))
         for actor in self._actors:
-            self._tell(actor, Told(Opened(time_msc)))
+            if self._is_here(actor):
+                self._tell(actor, Told(Opened(time_msc)))
         self._resets_until_msc = time_msc
         self._schedule_resets()
         self._await_operations()
@@ -90,6 +106,21 @@ class Router:
             self._tell(actor, Told(Opened(time_msc)))
             self._schedule_resets()
             self._await_operations()
+
+    def has_told(self, time_msc: int) -> bool:
+        """Whether every reset up to then was told, by the rules that accounts have now."""
+        guards = [actor.state.spec.guards for actor in self._actors]
+        return guards == self._scheduled and self._resets.next_msc > time_msc
+
+    def take_over(self, actor: Actor, time_msc: int) -> None:
+        """Goes on with an account that came from another feed; between two walks of both.
+
+        It is told the quotes of now. Resets up to `time_msc` were told it, and others here theirs.
+        """
+        self._resets_until_msc = max(self._resets_until_msc, time_msc)
+        self._schedule_resets()
+        self._await_operations()
+        self._tell(actor, actor.seat.arrive(time_msc))
 
     async def on_quotes(self, batch: TickBatch) -> None:
         """Marks the accounts on the next ticks and tells the actors that have to see them.
@@ -246,7 +277,8 @@ class Router:
                 self._await_operations()
             else:
                 place = self._seats.take_alarm()
-                if self._actors[place].seat.rings(alarm_msc):
+                actor = self._actors[place]
+                if self._is_here(actor) and actor.seat.rings(alarm_msc):
                     at_msc = max(alarm_msc, self._time_msc)
                     await self._tell_instant(place, at_msc, time_msc)
 
@@ -260,7 +292,7 @@ class Router:
         self, actor: Actor, event_on: Callable[[dict[str, Quote]], MarketEvent]
     ) -> None:
         """Tells what happens between two ticks; `event_on` makes it of the quotes of now."""
-        if actor.crashed is not None:
+        if actor.crashed is not None or not self._is_here(actor):
             return
         await actor.inbox.wait_for_room(1)
         seat = actor.seat
@@ -275,6 +307,10 @@ class Router:
         told.index = self._index
         actor.seat.expect()
         actor.inbox.tell(told)
+
+    def _is_here(self, actor: Actor) -> bool:
+        """Whether it is valued on this feed: some of a server's have a feed of their own."""
+        return actor.seat.seats is self._seats
 
     async def _room(self, ticks: int) -> None:
         for place in list(self._seats.busy):

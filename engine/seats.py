@@ -22,7 +22,7 @@ from math import inf
 import trio
 from msgspec.structs import replace
 
-from engine.domain.events import QuoteMarked
+from engine.domain.events import QuoteMarked, TimeReached
 from engine.domain.quotes import Quote
 from engine.domain.records import Tick
 from engine.domain.watch import NEVER_MSC, Marks, Watch
@@ -101,9 +101,14 @@ class Seat:
         self._is_retired = False
         self._ticks_then = self._deaf_since_ns = 0
         self._alarm_msc: int | None = None
-        self._seats = seats
+        self.seats = self._seats = seats
         self._feed = seats.feed
         seats.unknown.add(place)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether its actor has something to do."""
+        return self.place in self._seats.busy
 
     def quotes(self, symbols: Iterable[str] | None = None) -> dict[str, Quote]:
         """The quotes of now, of these symbols or of those the account needs."""
@@ -169,18 +174,31 @@ class Seat:
         assert self.slot is not None, "deaf without a slot"
         self.is_deaf = False
         quotes, marks = self.quotes(), self._feed.marks(self.slot)
-        symbol = max(quotes, key=lambda name: quotes[name].time_msc)
-        newest = quotes[symbol]
-        tick = Tick(self._seats.walked - 1, symbol, newest.bid, newest.ask)
+        tick, time_msc = self._newest(quotes)
         self._hold(marks)
         return Told(
-            QuoteMarked(newest.time_msc, tick, quotes),
+            QuoteMarked(time_msc, tick, quotes),
             index=tick.index,
             # The step will count the newest tick, and finds its mark in these already.
             marks=replace(marks, ticks=marks.ticks - 1),
             conflated=max(1, marks.ticks - self._ticks_then),
             heard_ns=self._deaf_since_ns,
         )
+
+    def arrive(self, time_msc: int) -> Told:
+        """Has an account that came from another feed told of every tick from here, and of now."""
+        quotes = self.quotes()
+        if not self.needs:
+            return Told(TimeReached(time_msc, quotes, told_msc=time_msc))
+        self.admit()
+        tick, _ = self._newest(quotes)
+        return Told(QuoteMarked(time_msc, tick, quotes))
+
+    def _newest(self, quotes: dict[str, Quote]) -> tuple[Tick, int]:
+        """The latest tick of these, and its time."""
+        symbol = max(quotes, key=lambda name: quotes[name].time_msc)
+        newest = quotes[symbol]
+        return Tick(self._seats.walked - 1, symbol, newest.bid, newest.ask), newest.time_msc
 
     def marks(self) -> Marks | None:
         """The kernel's marks as of now, on what it was last given; None where it has none."""

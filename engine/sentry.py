@@ -51,6 +51,12 @@ class Sentry:
             return True
         return False
 
+    def sit(self, seat: Seat, marks: Marks) -> None:
+        """The account is at another feed from here on; `marks`: those of all ticks before."""
+        self._seat, self.marks = seat, marks
+        self._watch = self._holding = None
+        self._kernel_agrees = True
+
     def take_over(self) -> None:
         """Holds the account as of now, between two ticks."""
         marks = self._seat.marks()

@@ -192,17 +192,23 @@ class Supervisor:
 
     async def settle(self) -> None:
         """Returns when no actor has anything to do."""
-        await self.seats.all_resting()
+        await self._rest()
 
     async def stop(self, deadline_s: float = SETTLE_S) -> Stopped:
         """Refuses commands and ticks from here on, lets actors finish, then ends `run`."""
         self.is_stopping = True
         self.router.close()
         with trio.move_on_after(deadline_s):
-            await self.seats.all_resting()
-        parked = tuple(self.actors[place].key for place in sorted(self.seats.busy))
+            await self._rest()
+        parked = tuple(actor.key for actor in self.actors if actor.seat.is_busy)
         self._scope.cancel()
         return Stopped(parked)
+
+    async def _rest(self) -> None:
+        """On whatever feed they are: see `own_feeds`."""
+        await self.seats.all_resting()
+        for seats in {id(actor.seat.seats): actor.seat.seats for actor in self.actors}.values():
+            await seats.all_resting()
 
     def _begin(self, actor: Actor) -> None:
         assert self._nursery is not None, "it does not run"

@@ -81,6 +81,8 @@ class Tapes:
         self._clock = clock
         self._meter = meter
         self._feeds: dict[str, TapedAccounts] = {}
+        self._own: dict[AccountKey, str] = {}
+        """Accounts that have a feed of their own, and its name."""
         self._waiting: dict[str, tuple[TapedAccounts, Breach, bool]] = {}
         """By verdict, oldest first: whether it was cut once already."""
         self._came = trio.Event()
@@ -89,9 +91,20 @@ class Tapes:
     def add(
         self, server: str, keys: Sequence[AccountKey], symbols: tuple[str, ...]
     ) -> TapedAccounts:
-        """The tape of one more broker server."""
+        """The tape of one more feed."""
         self._feeds[server] = made = TapedAccounts(keys, symbols, self._breached, self._failed)
         return made
+
+    def move(self, key: AccountKey, name: str | None) -> None:
+        """The account is on that feed of its own from here on; None: on its server's again."""
+        if name is None:
+            self._own.pop(key, None)
+        else:
+            self._own[key] = name
+
+    def drop(self, name: str) -> None:
+        """The feed is no more; breaches on it are cut all the same."""
+        self._feeds.pop(name, None)
 
     def admit(self, server: str, keys: Sequence[AccountKey]) -> None:
         """More accounts of a server, at the next places."""
@@ -99,7 +112,7 @@ class Tapes:
 
     def beat(self, key: AccountKey, equity: float) -> None:
         """A heartbeat of an account came."""
-        feed = self._feeds.get(key.server)
+        feed = self._feeds.get(self._own.get(key, key.server))
         if feed is not None:
             feed.beat(key, self._clock.wall_msc(), equity)
 
@@ -116,7 +129,13 @@ class Tapes:
     ) -> Sequence[PricePoint] | None:
         """See `TapeReader.prices`."""
         await trio.lowlevel.checkpoint()
-        return self._feeds[key.server].prices.of(symbol, from_msc, to_msc)
+        shared = self._feeds[key.server].prices.of(symbol, from_msc, to_msc)
+        if shared is None or key not in self._own:
+            return shared
+        own = self._feeds[self._own[key]].prices.of(symbol, from_msc, to_msc) or []
+        # Of before it had quotes of its own: those it was valued on.
+        until_msc = own[0].start_msc if own else to_msc
+        return [*(one for one in shared if one.start_msc < until_msc), *own]
 
     async def run(self) -> None:
         """Cuts and keeps, for ever."""

@@ -18,6 +18,12 @@ class LinkPort(Protocol):
     def is_linked(self, key: AccountKey) -> bool:
         """Whether a command would go out now."""
 
+    def quote_for(self, key: AccountKey, feed: str | None, symbols: Sequence[str] = ()) -> None:
+        """See `ports.Terminals.quote_for`."""
+
+    def lead(self, key: AccountKey) -> None:
+        """See `ports.Terminals.lead`."""
+
 
 class LateLink:
     """The sending side of a gateway that is made after what sends."""
@@ -34,6 +40,16 @@ class LateLink:
     def is_linked(self, key: AccountKey) -> bool:
         """See `LinkPort.is_linked`."""
         return self.gateway is not None and self.gateway.is_linked(key)
+
+    def quote_for(self, key: AccountKey, feed: str | None, symbols: Sequence[str] = ()) -> None:
+        """See `ports.Terminals.quote_for`; the gateway is there before the engine runs."""
+        if self.gateway is not None:
+            self.gateway.quote_for(key, feed, symbols)
+
+    def lead(self, key: AccountKey) -> None:
+        """See `ports.Terminals.lead`."""
+        if self.gateway is not None:
+            self.gateway.lead(key)
 
 
 class LinkTerminals:
@@ -65,6 +81,14 @@ class LinkTerminals:
     def set_floor(self, key: AccountKey, floor: float) -> None:
         """See `Terminals.set_floor`."""
         self._link.send_nowait(key, TerminalCommand(action=Action.SET, floor=floor))
+
+    def quote_for(self, key: AccountKey, feed: str | None, symbols: Sequence[str] = ()) -> None:
+        """See `Terminals.quote_for`."""
+        self._link.quote_for(key, feed, symbols)
+
+    def lead(self, key: AccountKey) -> None:
+        """See `Terminals.lead`."""
+        self._link.lead(key)
 
 
 def _told(command: Command) -> TerminalCommand:

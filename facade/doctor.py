@@ -265,7 +265,9 @@ def engine_rows(
             said = f"the last quote of {feed.name} is {age_s:.0f} s old: is the market closed?"
             yield Finding("quotes", "warning", said)
         else:
-            yield Finding("quotes", "ok", f"{feed.name}, led by {feed.leader}")
+            said = f"{feed.name}, led by {feed.leader}"
+            whose = ", for that account alone" if feed.account is not None else ""
+            yield Finding("quotes", "ok", f"{said}{whose}")
 
 
 def _port(check: str, host: str, port: int, key: str, *, is_running: bool) -> Finding:

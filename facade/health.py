@@ -18,12 +18,14 @@ class Liveness(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeedReadiness(msgspec.Struct, frozen=True, kw_only=True):
-    """One broker server's quotes."""
+    """One broker server's quotes, or those of one account alone."""
 
     name: str
     is_alive: bool
     leader: str | None
     quote_age_ms: int | None
+    account: str | None = None
+    """`server/login` of the one account that is valued on it; null: it is its server's."""
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +76,8 @@ def readiness(health: Health) -> Readiness:
 
     A feed whose last tick is old is no reason by itself: markets sleep. An account given up, a feed
     that nobody quotes while terminals are linked, make it `degraded`: the others are guarded. So
-    does equity over time that is in memory alone.
+    does equity over time that is in memory alone. The feed of one account is shown and no reason:
+    without its terminal that account says itself that it is stale.
     """
     refused, amiss = [], []
     if health.journal_failure is not None:
@@ -90,8 +93,11 @@ def readiness(health: Health) -> Readiness:
                 is_alive=is_alive,
                 leader=feed.leader,
                 quote_age_ms=feed.quote_age_ms,
+                account=feed.account,
             )
         )
+        if feed.account is not None:
+            continue
         if feed.leader is not None and not is_alive:
             refused.append(f"{feed.name}: {feed.leader} quotes it and no tick has come yet")
         elif feed.leader is None and health.linked:

@@ -222,11 +222,17 @@ def _of_engine(health: Health) -> Iterator[Metric]:
     )
     causes: dict[str, int] = {}
     ages = GaugeMetricFamily("feed_quote_age_seconds", "Since a feed's last tick.", labels=["feed"])
+    own = sum(feed.account is not None for feed in health.feeds)
+    yield _gauge("own_feeds", "Accounts with a feed of their own.", own)
+    aged: dict[str, float] = {}
     for feed in health.feeds:
         for cause, number in feed.rejected.items():
             causes[cause] = causes.get(cause, 0) + number
         if feed.quote_age_ms is not None:
-            ages.add_metric([feed.name], feed.quote_age_ms / 1000.0)
+            label = feed.name if len(aged) < LABEL_VALUES else "other"
+            aged[label] = max(aged.get(label, 0.0), feed.quote_age_ms / 1000.0)
+    for label, age_s in aged.items():
+        ages.add_metric([label], age_s)
     for cause, number in causes.items():
         rejected.add_metric([cause], number)
     yield rejected

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from tests.simulation.closing_machine import machine
 from tests.simulation.closing_scenarios import KINDS, run
+from tests.simulation.whole_groups import MARKUP_POINTS
 from tests.simulation.whole_oracles import run_world, tallied
 from tests.simulation.whole_world import CALM_S, TROUBLE_S
 
@@ -40,11 +41,13 @@ def worlds(first: int, seconds: float) -> Soaked:
     failed: list[str] = []
     end_s, seed = time.monotonic() + seconds, first
     while time.monotonic() < end_s:
-        ran = run_world(seed)
+        groups = bool(seed % 2)
+        ran = run_world(seed, markup_points=MARKUP_POINTS if groups else 0.0)
         seen["worlds"] += 1
         seen["virtual seconds"] += int(TROUBLE_S + CALM_S)
         seen.update(tallied(ran.world))
-        failed += [f"{said}\n    {COMMAND} --seed {seed}" for said in ran.wrong]
+        again = f"{COMMAND} --seed {seed}{' --groups' if groups else ''}"
+        failed += [f"{said}\n    {again}" for said in ran.wrong]
         seed += 1
     return Soaked(seen, failed)
 
@@ -101,10 +104,11 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=6.0)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seed", type=int, help="one whole world")
+    parser.add_argument("--groups", action="store_true", help="with a group of other prices")
     parser.add_argument("--close", type=int, help="one closing scenario")
     asked = parser.parse_args()
     if asked.seed is not None:
-        ran = run_world(asked.seed)
+        ran = run_world(asked.seed, markup_points=MARKUP_POINTS if asked.groups else 0.0)
         print(*[f"{number:>8}  {name}" for name, number in tallied(ran.world).items()], sep="\n")
         print(*ran.wrong, sep="\n")
         return int(bool(ran.wrong))

@@ -133,9 +133,10 @@ def closing(
     comment: str = "",
 ) -> Request:
     """The request that closes a position at the market; all of it unless the command says less."""
-    position = server.accounts[login].positions[position_id].position
-    symbol = server.market.symbols[position.symbol]
-    quote = server.market.quotes.get(position.symbol)
+    account = server.accounts[login]
+    position = account.positions[position_id].position
+    symbol = account.market.symbols[position.symbol]
+    quote = account.market.quotes.get(position.symbol)
     at = 0.0 if quote is None else quote.bid if position.side is Side.BUY else quote.ask
     lots = command.volume if command is not None else None
     return Request(

@@ -60,7 +60,7 @@ class Desk:
         held = account.positions.get(request.position)
         name = held.position.symbol if held is not None else request.symbol
         symbol = self._market.symbols[name]
-        quote = self._market.quotes[name]
+        quote = account.market.quotes[name]
         price = self._fill_price(symbol, request.side, quote)
         if symbol.is_instant and request.price:
             far = abs(price - request.price) / symbol.instrument.point
@@ -95,7 +95,7 @@ class Desk:
 
         The quote can be traded on, and the market is open.
         """
-        quote = self._market.quotes[symbol]
+        quote = account.market.quotes[symbol]
         for order in sorted(account.orders.values(), key=lambda o: o.ticket):
             if order.symbol == symbol and _reached(order, order.price, quote):
                 self._activate(account, order, quote, utc_msc)
@@ -116,7 +116,7 @@ class Desk:
             position.symbol,
             side,
             position.volume_lots,
-            self._fill_price(symbol, side, self._market.quotes[position.symbol]),
+            self._fill_price(symbol, side, account.market.quotes[position.symbol]),
             utc_msc,
             order=account.tickets.order(),
             position=position.position_id,

@@ -34,6 +34,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     is_fifo: bool = False
     """Of a symbol the oldest position is closed first."""
     may_hedge: bool = True
+    markup_points: float = 0.0
+    """The account's group has prices that are so much worse, on the bid and on the ask."""
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):

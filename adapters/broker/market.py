@@ -80,6 +80,31 @@ class ServerMarket:
         self.quotes: dict[str, Quote] = {}
         self.gmt_offset_s = gmt_offset_s
         self._markets: dict[str, Market] = {}
+        self._groups: dict[float, ServerMarket] = {}
+
+    def put(self, symbol: str, quote: Quote) -> None:
+        """A tick, for every group at its prices."""
+        self.quotes[symbol] = quote
+        for markup_points, group in self._groups.items():
+            group.quotes[symbol] = self._marked_up(symbol, quote, markup_points)
+
+    def group(self, markup_points: float) -> "ServerMarket":
+        """The same market at the prices of a group: so many points worse on either side."""
+        if not markup_points:
+            return self
+        group = self._groups.get(markup_points)
+        if group is None:
+            group = self._groups[markup_points] = ServerMarket((), self.gmt_offset_s)
+            group.symbols, group._markets = self.symbols, self._markets
+            for symbol, quote in self.quotes.items():
+                group.quotes[symbol] = self._marked_up(symbol, quote, markup_points)
+        return group
+
+    def _marked_up(self, symbol: str, quote: Quote, markup_points: float) -> Quote:
+        instrument = self.symbols[symbol].instrument
+        more = markup_points * instrument.point
+        bid, ask = round(quote.bid - more, instrument.digits), quote.ask + more
+        return Quote(bid, round(ask, instrument.digits), quote.time_msc)
 
     def change(self, symbol: Symbol) -> None:
         """New terms of a symbol, or a new symbol: they hold from the next request and quote on."""

@@ -93,6 +93,8 @@ class AccountKeys(Keys, forbid_unknown_fields=True, kw_only=True):
     leverage: Count = 100
     margin_mode: MarginMode = MarginMode.HEDGING
     stop_out_percent: From0 = 50.0
+    markup_points: From0 = 0.0
+    """Its group sees, and trades at, prices so much worse on either side."""
     position: list[PositionKeys] = msgspec.field(default_factory=list)
 
 
@@ -203,6 +205,7 @@ def server_of(
             leverage=account.leverage,
             margin_mode=account.margin_mode,
             stop_out_percent=account.stop_out_percent,
+            markup_points=account.markup_points,
         )
         opened = server.open_account(terms, account.deposit if book is None else 0.0, utc_msc)
         if book is not None:

@@ -106,7 +106,7 @@ class TradeServer:
         """A new account with its first deposit booked as a deal."""
         login = terms.key.login
         assert login not in self.accounts, f"login {login} is taken"
-        account = BrokerAccount(terms, self.market, self.tickets)
+        account = BrokerAccount(terms, self.market.group(terms.markup_points), self.tickets)
         self.accounts[login] = account
         self._listeners[login] = []
         account.tell = lambda event: self._tell(login, event)
@@ -121,8 +121,9 @@ class TradeServer:
         return lambda: self._listeners[login].remove(listener)
 
     def change_terms(self, terms: Terms) -> None:
-        """New terms for an account: autotrading off, other limits."""
-        self.accounts[terms.key.login].terms = terms
+        """New terms for an account: autotrading off, other limits, another group."""
+        account = self.accounts[terms.key.login]
+        account.terms, account.market = terms, self.market.group(terms.markup_points)
 
     def move_money(
         self, login: int, kind: DealType, amount: float, utc_msc: int, comment: str = ""
@@ -144,7 +145,7 @@ class TradeServer:
         """A tick: requests due before it, nights that ended, then what it sets off."""
         self.advance(utc_msc)
         quote = Quote(bid, ask, utc_msc)
-        self.market.quotes[symbol] = quote
+        self.market.put(symbol, quote)
         self.on_quote(symbol, quote)
         self._index()
         stale_msc = utc_msc - self.settings.stop_out_every_ms

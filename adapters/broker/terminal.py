@@ -134,6 +134,7 @@ class Terminal:
     def quoted(self, symbol: str, quote: Quote) -> None:
         """A tick of the server; told where the engine wants the symbol of this terminal."""
         if self._side is not None and symbol in self._wanted:
+            quote = self._server.accounts[self.login].market.quotes.get(symbol, quote)
             self._rows.append(self._speech.row(symbol, quote))
             self._wake.set()
 
@@ -306,7 +307,7 @@ class Terminal:
     def _want(self, symbols: Sequence[str]) -> None:
         """Quotes these from now on, each with its last tick at once."""
         self._wanted = frozenset(symbols)
-        quotes = self._server.market.quotes
+        quotes = self._server.accounts[self.login].market.quotes
         self._rows.extend(self._speech.row(s, quotes[s]) for s in symbols if s in quotes)
         self._wake.set()
 

@@ -188,6 +188,20 @@ class Gateway:
         self._leads.want(feed, tuple(symbols))
         self._tell_wanted(self._leads.leader(feed), tuple(symbols))
 
+    def quote_for(self, key: AccountKey, feed: str | None, symbols: Sequence[str] = ()) -> None:
+        """Has the account's terminal quote these for a feed of its own; None: for its server's.
+
+        Now, and whenever it links. A server's name as `feed` is a bug of the caller's.
+        """
+        if feed is not None:
+            self._leads.want(feed, tuple(symbols))
+        for change in self._leads.assign(key, feed):
+            self._changed(change)
+
+    def lead(self, key: AccountKey) -> None:
+        """Has the account's terminal quote for its server from here on, where it may."""
+        self._changed(self._leads.prefer(key))
+
     def move(self, key: AccountKey, to: str) -> None:
         """Sends the account's terminal to another node, `host:port`, if it is linked."""
         link = self._links.get(key)
@@ -282,7 +296,7 @@ class Gateway:
     def leads(self, connection: Connection) -> str | None:
         """See `House.leads`."""
         account = connection.account
-        return account.server if self._leads.leads(account) else None
+        return self._leads.feed_of(account) if self._leads.leads(account) else None
 
     async def let_urgent_pass(self, connection: Connection) -> None:
         """See `House.let_urgent_pass`."""
@@ -308,7 +322,8 @@ class Gateway:
 
     def parted(self, connection: Connection, cause: str) -> None:
         """See `House.parted`."""
-        self._precedence.forget(connection.account.server, connection)
+        feed = self._leads.feed_of(connection.account)
+        self._precedence.forget(feed, connection)
         tally = connection.side.tellings.tally
         self._past.update(gaps=tally.gaps, repeated=tally.repeated)
         self._past["quotes"] += connection.dropped_quotes

@@ -1,7 +1,9 @@
-"""Which terminal of a server quotes for all of them: chosen, replaced when silent, reported.
+"""Which terminal quotes which feed: chosen, replaced when silent, reported.
 
-The first that links leads. When it goes silent or leaves, the one that has been linked longest
-and is not silent follows; one that comes back goes behind. Deciding is here; the gateway acts.
+The first that links leads its server's feed. When it goes silent or leaves, the one that has been
+linked longest and is not silent follows; one that comes back goes behind. An account whose quotes
+are others than its server's has a feed of its own: its terminal leads that one alone, and its
+server's never. Deciding is here; the gateway acts.
 """
 
 from dataclasses import dataclass, field
@@ -27,10 +29,15 @@ class _Feed:
 
 
 class Leads:
-    """The feeds, their terminals and leaders. An account quotes for its server's feed."""
+    """The feeds, their terminals and leaders. An account quotes for its server's, or its own."""
 
     def __init__(self) -> None:
         self._feeds: dict[str, _Feed] = {}
+        self._own: dict[AccountKey, str] = {}
+
+    def feed_of(self, account: AccountKey) -> str:
+        """The feed its terminal may quote for."""
+        return self._own.get(account, account.server)
 
     def leader(self, feed: str) -> AccountKey | None:
         """Who quotes it now."""
@@ -43,7 +50,7 @@ class Leads:
 
     def leads(self, account: AccountKey) -> bool:
         """Whether its quotes are those of its feed."""
-        return self.leader(account.server) == account
+        return self.leader(self.feed_of(account)) == account
 
     def wanted(self, feed: str) -> tuple[str, ...]:
         """What its leader is to quote."""
@@ -56,15 +63,48 @@ class Leads:
 
     def join(self, account: AccountKey) -> LeadChange | None:
         """It is linked, or heard again."""
-        feed = account.server
+        feed = self.feed_of(account)
         self._feeds.setdefault(feed, _Feed()).fresh.setdefault(account)
         return self._choose(feed)
 
     def leave(self, account: AccountKey) -> LeadChange | None:
         """It is gone, or silent."""
-        feed = account.server
+        feed = self.feed_of(account)
         self._feeds.setdefault(feed, _Feed()).fresh.pop(account, None)
         return self._choose(feed)
+
+    def assign(self, account: AccountKey, feed: str | None) -> list[LeadChange]:
+        """It quotes for a feed of its own from here on; None: for its server's again.
+
+        What changes by that, in order: whom it leaves comes first.
+        """
+        before = self.feed_of(account)
+        after = account.server if feed is None else feed
+        if before == after:
+            return []
+        is_fresh = account in self._feeds.setdefault(before, _Feed()).fresh
+        changes = [self.leave(account)]
+        if before != account.server:
+            del self._feeds[before]
+        if feed is None:
+            del self._own[account]
+        else:
+            self._own[account] = feed
+        if is_fresh:
+            changes.append(self.join(account))
+        return [change for change in changes if change is not None]
+
+    def prefer(self, account: AccountKey) -> LeadChange | None:
+        """It leads its server's feed from here on, where it may; who led goes behind."""
+        feed = self._feeds.get(account.server)
+        if feed is None or account not in feed.fresh or feed.leader == account:
+            return None
+        before = feed.leader
+        if before in feed.fresh:
+            del feed.fresh[before]
+            feed.fresh[before] = None
+        feed.leader = account
+        return LeadChange(account.server, before, account)
 
     def _choose(self, name: str) -> LeadChange | None:
         feed = self._feeds[name]

@@ -175,6 +175,13 @@ def discrepancy(
     return _of_account(Level.NOTIFY, "discrepancy", place, f"{kind}|{subject}", (first,), now_msc)
 
 
+def feed_changed(place: Place, feed: str, cause: str, now_msc: int) -> Alert:
+    """Whose quotes the account is valued on from here on, and why."""
+    whose = "ITS OWN QUOTES" if feed == "own" else "ITS SERVER'S QUOTES"
+    first = f"▲ {place.key.login} {whose} from here on: {cause}"
+    return _of_account(Level.NOTIFY, "feed_changed", place, str(now_msc), (first,), now_msc)
+
+
 def terminal_lost(place: Place, silence_ms: int, positions: int, now_msc: int) -> Alert:
     """`◌ 1001 STALE 12 s: terminal lost, 3 positions open`."""
     held = figures.counted(positions, "position") if positions else "no position"

@@ -5,6 +5,7 @@ is whether `step` would change anything but the broker's figures and their time;
 plain, `step` is to be asked.
 """
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from engine.domain.account import AccountState
@@ -33,6 +34,7 @@ def calm_beat(state: AccountState, beat: Heartbeat, time_msc: int, quotes: Quote
         and not (link.is_silent or link.refusal)
         and not (live.closes or live.settling or live.beats_below)
         and not book.rows
+        and live.feed_doubt is UNSET
         and book.ledger.is_anchored
         and (book.session != session or book.n < number)
         and is_valued(state, quotes)

@@ -43,6 +43,8 @@ class Sight(msgspec.Struct, frozen=True):
     """How long its last full report took, from its arrival until what it led to was durable."""
     terminal: TerminalView | None = None
     """What is known of its terminal."""
+    feed: str = ""
+    """Whose quotes those are, by name."""
 
 
 class GuardView(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,12 +9,14 @@ is the state that was, whose digest stands beside it.
 """
 
 import msgspec
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from engine.domain.account import AccountState
 from engine.domain.commands import Command, Refused
 from engine.domain.discrepancies import Discrepancy
 from engine.domain.effects import Effect, KeepClose, Publish
+from engine.domain.feeds import FeedDoubt
 from engine.domain.inputs import Event, Input
 from engine.domain.link_events import Founded, Linked, MarksNoted, Recovered
 from engine.domain.records import Record
@@ -39,6 +41,7 @@ class LivePassing(msgspec.Struct, frozen=True, array_like=True):
     matched_positions: int
     rows: tuple[Discrepancy, ...]
     """Sightings count up without a record."""
+    feed_doubt: FeedDoubt | None = None
 
 
 class Passing(msgspec.Struct, frozen=True, array_like=True):
@@ -92,6 +95,7 @@ def passing_of(state: AccountState) -> Passing:
             live.book.open_positions,
             live.book.matched_positions,
             live.book.rows,
+            None if live.feed_doubt is UNSET else live.feed_doubt,
         ),
     )
 
@@ -118,6 +122,7 @@ def with_passing(state: AccountState, passing: Passing) -> AccountState:
             floor_sent=told.floor_sent,
             beats_below=told.beats_below,
             sightings=told.sightings,
+            feed_doubt=UNSET if told.feed_doubt is None else told.feed_doubt,
             book=book,
         )
     guards = tuple(

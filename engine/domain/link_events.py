@@ -12,6 +12,7 @@ import msgspec
 from engine.domain.account import AccountSpec
 from engine.domain.beliefs import Terms
 from engine.domain.close_terms import Terms as CloseTerms
+from engine.domain.feeds import QuotedBy
 from engine.domain.quotes import Quote
 from engine.domain.reports import (
     CommandResult,
@@ -87,6 +88,8 @@ class HeartbeatCame(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat_ca
     time_msc: int
     heartbeat: Heartbeat
     quotes: Mapping[str, Quote]
+    quoted_by: QuotedBy = QuotedBy.NOBODY
+    """Whose terminal those are of."""
 
 
 class PositionCame(msgspec.Struct, frozen=True, kw_only=True, tag="position_came"):
@@ -152,6 +155,15 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True, tag="recovered"):
     time_msc: int
 
 
+class FeedRefused(msgspec.Struct, frozen=True, kw_only=True, tag="feed_refused"):
+    """The engine gives the account no feed of its own; `cause` is for people."""
+
+    time_msc: int
+    cause: str
+    may_ask_again: bool = False
+    """As soon as there is a reason: what it was refused for says nothing of its quotes."""
+
+
 LinkEvent = (
     Founded
     | Linked
@@ -166,4 +178,5 @@ LinkEvent = (
     | TimePassed
     | MarksNoted
     | Recovered
+    | FeedRefused
 )

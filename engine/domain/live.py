@@ -7,6 +7,7 @@ from engine.domain.beliefs import Book, Terms
 from engine.domain.close_orders import CloseOrder, State
 from engine.domain.close_pacing import Pace
 from engine.domain.close_terms import Terms as CloseTerms
+from engine.domain.feeds import FeedDoubt, FeedUse
 from engine.domain.positions import Position
 from engine.domain.reports import AccountReport, OrderReport, PositionReport
 
@@ -82,6 +83,11 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     """Reports and heartbeats so far."""
     expects: bool = False
     """Some strategy has said what it means to hold: what nobody means is a discrepancy."""
+    feed: FeedUse | UnsetType = UNSET
+    """Which quotes it is to be valued on. UNSET: its server's, and nothing else was ever tried; so
+    digests are as they were, here as below."""
+    feed_doubt: FeedDoubt | UnsetType = UNSET
+    """What speaks against them of late; UNSET: nothing."""
 
     @property
     def is_current(self) -> bool:

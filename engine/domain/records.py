@@ -277,6 +277,14 @@ class LinkChanged(Record, frozen=True, kw_only=True, tag="link_changed"):
     cause: str
 
 
+class FeedChanged(Record, frozen=True, kw_only=True, tag="feed_changed"):
+    """Which quotes the account is valued on is decided anew; so as soon as they are all there."""
+
+    feed: str
+    """`own`: what its own terminal quotes, for it alone; `shared`: its server's."""
+    cause: str
+
+
 class RulesetChanged(Record, frozen=True, kw_only=True, tag="ruleset_changed"):
     """The account is guarded by another specification from here."""
 
@@ -321,6 +329,7 @@ AnyRecord = (
     | IntentRegistered
     | IntentWithdrawn
     | LinkChanged
+    | FeedChanged
     | RulesetChanged
     | AccountClosed
 )

@@ -22,6 +22,7 @@ from engine.domain import (
     holding,
     intents,
     linking,
+    own_feed,
     reconcile,
     records,
     remedies,
@@ -102,6 +103,7 @@ def on_report(draft: Draft, event: ReportCame) -> None:
         closing.flatten(draft, reason)
     driving.chase(draft, new, event.told_msc)
     _judge(draft, event.quotes)
+    own_feed.on_report(draft, report, event.quotes)
     _arm(draft)
 
 
@@ -127,6 +129,7 @@ def on_heartbeat(draft: Draft, event: HeartbeatCame) -> None:
     if (draft.state.balance_minor, draft.state.credit_minor) != was or draft.state.untested:
         _judge(draft, event.quotes)
     _corroborate(draft, event.quotes)
+    own_feed.on_beat(draft, event)
     _arm(draft)
 
 

@@ -107,6 +107,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     positions: tuple[PositionView, ...]
     guards: tuple[GuardView, ...]
     ruleset: str = ""
+    feed: str = ""
+    """The quotes it is valued on, by name: its server's, or `server/login` of its own terminal
+    alone; empty in a replay."""
     live: LiveView | None = None
     """Of an account with a link to a terminal."""
 
@@ -218,6 +221,7 @@ def snapshot_of(state: AccountState, sight: Sight, standing: Standing | None = N
         positions=_position_views(standing, sight.quotes, profits),
         guards=guards,
         ruleset=spec.ruleset,
+        feed=sight.feed,
         live=standing.live(sight.compared_ms, sight.terminal),
     )
 

@@ -19,6 +19,7 @@ from engine.domain import (
     linking,
     market_acting,
     operating,
+    own_feed,
     records,
     reporting,
     resetting,
@@ -53,6 +54,7 @@ from engine.domain.inputs import Event
 from engine.domain.link_events import (
     ClosesDurable,
     DealCame,
+    FeedRefused,
     Founded,
     HeartbeatCame,
     Linked,
@@ -175,6 +177,8 @@ def _on_link_event(draft: Draft, event: LinkEvent) -> None:
             pass  # to be kept: that is all
         case Recovered():
             linking.on_recovered(draft, event)
+        case FeedRefused():
+            own_feed.on_refused(draft, event)
         case _:
             assert_never(event)
 

@@ -115,7 +115,8 @@ export function makeAccount(account, hooks) {
       ["Floating", cash(snap.profit, true), unsure], ["Credit", cash(snap.credit)],
       ["High-water", cash(snap.equity_high_water)], ["Drawdown", percent(snap.drawdown_percent),
         unsure],
-      ["Margin level", percent(snap.margin_level), unsure], ["Rule set", snap.ruleset || "—"]]
+      ["Margin level", percent(snap.margin_level), unsure], ["Rule set", snap.ruleset || "—"],
+      ...(snap.feed && snap.feed !== snap.server ? [["Quotes", "its own terminal's"]] : [])]
       .map(([name, value, cls]) => el("div", { class: value === NONE ? (cls ?? "").replace("unsure",
         "") : cls ?? "" }, el("dt", null, name),
         el("dd", null, value, name === "Equity" ? el("small", null, ` ${snap.currency}`) : null))));

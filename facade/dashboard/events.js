@@ -45,6 +45,8 @@ export function eventWords(one, currency) {
     case "intent_registered":
       return `${one.symbol} ${one.side} ${volume(one.volume_lots)} is meant, by ${one.by}`;
     case "link_changed": return `link ${one.state}${one.cause ? `: ${one.cause}` : ""}`;
+    case "feed_changed":
+      return `${one.feed === "own" ? "on quotes of its own" : "on its server's quotes"}: ${one.cause}`;
     case "account_opened":
       return `watched from here: balance ${cash(one.balance)}, equity ${cash(one.equity)} `
         + one.currency;

@@ -184,6 +184,17 @@ async def test_halts_releases_and_confirmed_discrepancies_are_told(mock_clock: M
         assert "position 7: expected 1.00, actual 0.95" in s.told.firsts[2]
 
 
+async def test_whose_quotes_an_account_is_valued_on_is_told_each_time(
+    mock_clock: MockClock,
+) -> None:
+    async with scene(mock_clock) as s:
+        await s.hear(record(records.FeedChanged, feed="own", cause="other prices"))
+        await s.hear(record(records.FeedChanged, 1000, feed="shared", cause="no room"))
+        assert s.told.kinds == ["feed_changed", "feed_changed"]
+        assert "ITS OWN QUOTES from here on: other prices" in s.told.firsts[0]
+        assert "ITS SERVER'S QUOTES from here on: no room" in s.told.firsts[1]
+
+
 async def test_a_terminal_is_told_lost_once_and_back(mock_clock: MockClock) -> None:
     async with scene(mock_clock) as s:
         await s.hear(record(records.LinkChanged, state="silent", cause=""))

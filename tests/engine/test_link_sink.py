@@ -6,6 +6,7 @@ import trio
 from trio.testing import MockClock
 
 from engine.clock import SystemClock, VirtualClock
+from engine.domain.feeds import QuotedBy
 from engine.domain.ids import AccountKey
 from engine.domain.link_events import LinkEvent
 from engine.domain.reports import AccountReport, FullReport
@@ -41,6 +42,9 @@ class Shelf:
 
     def intake(self, feed: str) -> Intake | None:
         return None
+
+    def quoted_by(self, key: AccountKey) -> QuotedBy:
+        return QuotedBy.NOBODY
 
 
 class Readings:

@@ -13,7 +13,7 @@ from engine.desk import FeedHealth, Health
 from engine.domain import records
 from engine.domain.snapshot import Quality
 from facade.health import liveness, readiness, trading_health
-from facade.metrics import COUNTERS, HISTOGRAMS, LABEL_VALUES, Metrics
+from facade.metrics import COUNTERS, HISTOGRAMS, LABEL_VALUES, Metrics, _of_engine
 from facade.metrics_requests import SECONDS, RequestCounts
 from tests.engine.alert_desk import AlertDesk, breach, record, settled
 from tests.facade.metric_names import exposed, full_desk, touched
@@ -236,6 +236,8 @@ def feed(**changed: Any) -> FeedHealth:
         ({"feeds": (feed(quote_age_ms=10**8),)}, "ready", 200),
         ({"crashed": {"Demo-1/1001": "x"}}, "degraded", 200),
         ({"equity_failure": "disk full"}, "degraded", 200),
+        ({"feeds": (feed(), feed(account="Demo-1/2", leader=None))}, "ready", 200),
+        ({"feeds": (feed(), feed(account="Demo-1/2", quote_age_ms=None))}, "ready", 200),
     ],
 )
 def test_ready_tells_the_truth(changed: dict[str, Any], status: str, http: int) -> None:
@@ -244,6 +246,16 @@ def test_ready_tells_the_truth(changed: dict[str, Any], status: str, http: int) 
     assert found.refused == health().refused
     assert (found.status, found.http_status) == (status, http)
     assert bool(found.reasons) == (status != "ready")
+
+
+def test_ages_of_feeds_are_by_name_up_to_a_number_of_them() -> None:
+    feeds = [feed(), *(feed(name=f"Demo-1/{n}", account=f"Demo-1/{n}") for n in range(300))]
+    feeds.append(feed(name="Demo-1/x", account="Demo-1/x", quote_age_ms=90_000))
+    families = {one.name: one for one in _of_engine(health(feeds=tuple(feeds)))}
+    assert [one.value for one in families["own_feeds"].samples] == [301.0]
+    ages = families["feed_quote_age_seconds"].samples
+    assert len(ages) == LABEL_VALUES + 1
+    assert (ages[-1].labels["feed"], ages[-1].value) == ("other", 90.0)
 
 
 def test_the_public_word_has_no_names() -> None:

@@ -24,16 +24,9 @@ from engine.tape_cut import VerdictTape
 from engine.terminals import LinkTerminals
 from tests.adapters.broker.server_world import INSTRUMENTS, NOON_MSC, PRICES
 from tests.live.live_house import DEPOSIT, SERVER, spec_of
+from tests.live.no_link import NoLink
 
 SENT = Sent(gmt_msc=0, gmt_offset_s=0, received_ns=0)
-
-
-class _NoLink:
-    def send_nowait(self, *_args: Any) -> Any:
-        return None
-
-    def is_linked(self, _key: AccountKey) -> bool:
-        return True
 
 
 class Counts:
@@ -143,7 +136,7 @@ async def taped_engine(
         )
         for spec in specs
     ]
-    terminals = LinkTerminals(_NoLink(), clock)
+    terminals = LinkTerminals(NoLink(), clock)
     engine = LiveEngine(accounts, INSTRUMENTS, (), journal, journal, terminals, clock, meter=meter)
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)

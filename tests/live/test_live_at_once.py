@@ -19,6 +19,7 @@ from engine.ports import Begun
 from engine.router import Router
 from engine.seats import Seat
 from tests.live import test_live_early as early_fills
+from tests.live.no_link import NoLink
 from tests.live.test_live_early import AFTER, BEFORE, KEY, Desk, desk
 
 Wire = list[str]
@@ -33,7 +34,7 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
         sent.extend(command.action.name for command in commands)
         return Handed.HANDED
 
-    monkeypatch.setattr(early_fills._NoLink, "send_nowait", send)
+    monkeypatch.setattr(NoLink, "send_nowait", send)
     return sent
 
 

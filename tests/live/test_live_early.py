@@ -22,7 +22,7 @@ from engine.domain.ids import AccountKey
 from engine.domain.intents import Intent
 from engine.domain.positions import Side
 from engine.domain.reports import AccountReport, DealReport, FullReport, PositionReport
-from engine.link import Handed, LinkQuote, PositionChange, Receipt, Sent, TerminalFacts
+from engine.link import LinkQuote, PositionChange, Receipt, Sent, TerminalFacts
 from engine.live_engine import LiveAccount, LiveEngine
 from engine.lobby import ROOM
 from engine.meters import Meter
@@ -30,6 +30,7 @@ from engine.recovery import recover
 from engine.terminals import LinkTerminals
 from tests.adapters.broker.server_world import INSTRUMENTS
 from tests.live.live_house import SERVER, spec_of, trailing
+from tests.live.no_link import NoLink
 
 KEY = AccountKey(SERVER, 1)
 START_MSC = 1_767_826_800_000
@@ -119,14 +120,6 @@ class Counts:
         self.of[name, label] += number
 
 
-class _NoLink:
-    def send_nowait(self, key: AccountKey, *_commands: Any) -> Handed:
-        return Handed.HANDED
-
-    def is_linked(self, key: AccountKey) -> bool:
-        return True
-
-
 @asynccontextmanager
 async def desk(percent: float = 10.0, meter: Meter | None = None) -> AsyncIterator[Desk]:
     journal, clock = MemoryJournal(), SteadyClock(VirtualClock(START_MSC))
@@ -138,7 +131,7 @@ async def desk(percent: float = 10.0, meter: Meter | None = None) -> AsyncIterat
         expects=False,
         recovery=await recover(spec.key, journal),
     )
-    link = LinkTerminals(_NoLink(), clock)
+    link = LinkTerminals(NoLink(), clock)
     engine = LiveEngine([account], INSTRUMENTS, (), journal, journal, link, clock, meter=meter)
     made = Desk(engine, clock, [])
     async with trio.open_nursery() as nursery:

@@ -31,6 +31,7 @@ from engine.terminals import LinkTerminals
 from tests.adapters.broker.server_world import INSTRUMENTS, PRICES
 from tests.adapters.mt5.link_house import LONG_S
 from tests.live.live_house import DEPOSIT, SERVER, spec_of
+from tests.live.no_link import NoLink
 
 SPEC = spec_of(1001)
 
@@ -53,16 +54,6 @@ class HeldJournal(MemoryJournal):
 
     def begin(self, key: AccountKey, steps: Sequence[KeptStep]) -> None:
         """Never: it could not be kept waiting."""
-
-
-class NoLink:
-    """Takes commands and sends them nowhere."""
-
-    def send_nowait(self, *_args: Any) -> Any:
-        return None
-
-    def is_linked(self, _key: AccountKey) -> bool:
-        return True
 
 
 def report() -> FullReport:

@@ -76,7 +76,9 @@ class Eye:
     trailing_percent: float
     daily_minor: int
     prices: deque[tuple[int, Prices]]
-    """Of all symbols after each quote, newest last; shared by all eyes."""
+    """Of all symbols after each quote, newest last; shared by all eyes of a group."""
+    others: deque[tuple[int, Prices]] | None = None
+    """Those of another group, which it may be valued on until that is found."""
     holdings: list[Holding] = field(default_factory=list)
     series: deque[tuple[int, float, float]] = field(default_factory=deque)
     """(UTC ms, lowest, highest) equity it may have been taken for."""
@@ -152,6 +154,9 @@ class Eye:
         self._prune(now_msc)
         prices = self.prices[-1][1]
         self._take(now_msc, [one.equity(prices) for one in self.holdings])
+        if self.others is not None and self.clear_msc is None:
+            prices = self.others[-1][1]
+            self._take(now_msc, [one.equity(prices) for one in self.holdings])
         if not self._is_tight(now_msc):
             for one in self.holdings:
                 self._take(now_msc, self._on_older(one, now_msc))
@@ -272,10 +277,12 @@ class Eye:
     def _on_older(self, holding: Holding, now_msc: int) -> list[float]:
         """What it may be valued at on prices that something newer is on its way after."""
         first_msc, stood = self._from_msc(now_msc), []
-        for at_msc, prices in reversed(self.prices):
-            stood.append((at_msc, prices))
-            if at_msc < first_msc:
-                break
+        is_loose = self.others is not None and not self._is_tight(now_msc)
+        for course in (self.prices, self.others) if is_loose else (self.prices,):
+            for at_msc, prices in reversed(course or ()):
+                stood.append((at_msc, prices))
+                if at_msc < first_msc:
+                    break
         if self._is_tight(now_msc):
             return [holding.equity(p) for at_msc, p in stood if self._may_stand(at_msc, p)]
         # A new leader tells the last tick of one symbol after the other: of any two times.

@@ -6,15 +6,16 @@ from typing import NamedTuple
 import trio
 from trio import testing
 
-from engine.domain import records
+from engine.domain import own_feed, records
 from engine.domain.close_orders import State
-from engine.domain.discrepancies import PROVED
+from engine.domain.discrepancies import PROVED, Kind
 from engine.domain.discrepancies import State as Doubt
 from engine.domain.ids import AccountKey
 from engine.errors import JournalError
 from engine.recovery import replayed
 from tests.simulation.whole_drift import KINDS
 from tests.simulation.whole_eye import DAILY
+from tests.simulation.whole_groups import FOUND_MS
 from tests.simulation.whole_wire import seed_scheduler
 from tests.simulation.whole_world import TROUBLE_S, World
 
@@ -35,12 +36,14 @@ class Ran(NamedTuple):
     wrong: list[str]
 
 
-def run_world(seed: int, *, calm: bool = False, trouble_s: float = TROUBLE_S) -> Ran:
+def run_world(
+    seed: int, *, calm: bool = False, trouble_s: float = TROUBLE_S, markup_points: float = 0.0
+) -> Ran:
     """The world of a seed at its end, and everything that is wrong in it."""
     made: list[World] = []
 
     async def live() -> None:
-        made.append(World(seed, calm=calm, trouble_s=trouble_s))
+        made.append(World(seed, calm=calm, trouble_s=trouble_s, markup_points=markup_points))
         await made[0].run()
 
     seed_scheduler(seed)
@@ -98,6 +101,8 @@ def _beliefs(world: World) -> list[str]:
             wrong.append(f"{key}: balance {state.balance_minor}, {account.balance_minor}")
         live = state.live
         assert live is not None
+        if own_feed.wants_own(state) and engine._by_key[key].account != key:
+            wrong.append(f"{key}: to be on quotes of its own, and is not")
         if not live.is_current:
             wrong.append(f"{key}: not current: {live.link}")
         if any(one.state is not State.SETTLED for one in live.closes):
@@ -110,6 +115,11 @@ def _beliefs(world: World) -> list[str]:
             r.finding
             for r in live.book.rows
             if r.kind not in PROVED
+            and not (
+                r.kind is Kind.EQUITY_RESIDUAL
+                and not world.groups.is_found(engine, key)
+                and state.time_msc - r.first_seen_msc < FOUND_MS
+            )
             and not (r.state is Doubt.SUSPECTED and state.time_msc - r.first_seen_msc < YOUNG_MS)
         ]
         if rows:

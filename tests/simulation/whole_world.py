@@ -42,6 +42,7 @@ from tests.adapters.mt5.link_samples import KEY
 from tests.live.live_house import DEPOSIT, SERVER, spec_of, trailing
 from tests.simulation.whole_drift import Drifts
 from tests.simulation.whole_eye import DAILY, ON_THE_WAY_MS, Eye, Prices
+from tests.simulation.whole_groups import Groups
 from tests.simulation.whole_traders import PRICES, Market, Traders
 from tests.simulation.whole_wire import CrashedError, SimFaults, SimJournal, SimTerminal, Wire
 
@@ -49,6 +50,8 @@ LOGINS = (1, 2, 3, 4)
 """Traded at random, and guarded closely."""
 METHODICAL = 5
 """The account whose strategy says what it means to hold, and that drifts."""
+ODD = AccountKey(SERVER, 4)
+"""The one that is in a group with other prices, where a world has one."""
 DAILY_MINOR = 25_000
 TROUBLE_S, CALM_S = 160.0, 60.0
 """Virtual seconds: with faults, then without, so that everything can settle."""
@@ -89,8 +92,16 @@ class Seen:
 class World:
     """One run: made and `run` under a mock clock that jumps."""
 
-    def __init__(self, seed: int, *, calm: bool = False, trouble_s: float = TROUBLE_S) -> None:
-        """`calm`: without a single fault; prices, trades and drift are as ever."""
+    def __init__(
+        self,
+        seed: int,
+        *,
+        calm: bool = False,
+        trouble_s: float = TROUBLE_S,
+        markup_points: float = 0.0,
+    ) -> None:
+        """`calm`: without a single fault; prices, trades and drift are as ever. `markup_points`: of
+        the group that the account `ODD` is in."""
         self.random = Random(seed)
         self.crash_rate = 0.0 if calm or seed % 3 == 0 else 0.01
         self.life = 0
@@ -121,6 +132,7 @@ class World:
         self.market = Market(self.server, self.clock, self.random)
         self.traders = Traders(self.server, self.market, self.clock, self.random, LOGINS)
         self.prices: deque[tuple[int, Prices]] = deque(maxlen=400)
+        self.groups = Groups({ODD: markup_points} if markup_points else {})
         self._unknown_msc: dict[AccountKey, int] = {}
         self._untrue_msc: dict[AccountKey, int] = {}
         self._open_accounts(percent)
@@ -149,10 +161,13 @@ class World:
         self.eyes: dict[AccountKey, Eye] = {}
         for spec in self.specs:
             login = spec.key.login
-            terms = BrokerTerms(key=spec.key, margin_mode=spec.margin_mode)
+            points = self.groups.points.get(spec.key, 0.0)
+            terms = BrokerTerms(key=spec.key, margin_mode=spec.margin_mode, markup_points=points)
             account = self.server.open_account(terms, DEPOSIT, self.start_msc)
             if login in LOGINS:
-                eye = Eye(account, percent, DAILY_MINOR, self.prices)
+                course = self.groups.course(spec.key, self.prices)
+                others = self.groups.others(spec.key, self.prices)
+                eye = Eye(account, percent, DAILY_MINOR, course, others)
                 eye.opened(self.start_msc)
                 self.eyes[spec.key] = eye
                 self.server.listen(login, lambda e, eye=eye: self._told(eye, e))  # type: ignore[misc]
@@ -306,6 +321,7 @@ class World:
         if len(quotes) < len(PRICES):
             return  # the very beginning
         self.prices.append((now_msc, {s: (q.bid, q.ask) for s, q in quotes.items()}))
+        self.groups.quoted(self.server, now_msc)
         for key, eye in self.eyes.items():
             eye.quoted(now_msc, sees=self.in_sight(key))
         self._look_for_blind(now_msc)
@@ -315,7 +331,8 @@ class World:
         engine = self.engine
         if engine is None or not self._claims(engine, key) or not self._is_true(engine, key):
             return False
-        return self._is_fresh(engine._actor(key).seat.quotes(list(PRICES)))
+        course = self.groups.course(key, self.prices)
+        return self._is_fresh(engine._actor(key).seat.quotes(list(PRICES)), course)
 
     def _claims(self, engine: LiveEngine, key: AccountKey) -> bool:
         """Whether it says that it knows."""
@@ -333,11 +350,11 @@ class World:
         held = self.server.accounts[key.login].held()
         return ours == {p.position_id: (p.side, p.volume_lots) for p in held}
 
-    def _is_fresh(self, looked_at: Any) -> bool:
+    def _is_fresh(self, looked_at: Any, course: deque[tuple[int, Prices]]) -> bool:
         """Whether each price is one that was quoted, or stood, a moment ago."""
         now_msc = self.clock.wall_msc()
         near: list[Prices] = []
-        for at_msc, prices in reversed(self.prices):
+        for at_msc, prices in reversed(course):
             near.append(prices)
             if at_msc < now_msc - ON_THE_WAY_MS:
                 break
@@ -361,6 +378,7 @@ class World:
             key = spec.key
             well = engine is not None and self.link_of(key.login) is not None
             blind = well and not self.in_sight(key)
+            blind = blind and engine is not None and self.groups.is_found(engine, key)
             untrue = (
                 engine is not None and self._claims(engine, key) and not self._is_true(engine, key)
             )

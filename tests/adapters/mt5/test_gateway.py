@@ -345,3 +345,26 @@ async def test_a_port_in_use_is_the_users_to_mend() -> None:
     async with house() as open_house:
         with pytest.raises(UserError, match="cannot listen"):
             await open_house.gateway.serve(contexts()[0], "127.0.0.1", open_house.port)
+
+
+async def test_a_terminal_quotes_for_a_feed_of_its_own_and_for_its_server_again() -> None:
+    async with house() as open_house:
+        gateway, own = open_house.gateway, f"{OTHER.server}/{OTHER.login}"
+        gateway.want_symbols("Demo-1", ["EURUSD"])
+        open_house.keys[OTHER] = open_house.keys[ACCOUNT]
+        async with open_house.line() as first, open_house.line(OTHER) as second:
+            await first.shake_hands()
+            assert (await second.shake_hands()).symbols == ()
+            gateway.quote_for(OTHER, own, ["USDJPY"])
+            assert (await commanded(second, Action.SET)).command.symbols == ("USDJPY",)
+            await second.say(second.side.send_quotes([quote()], GMT))
+            await first.say(first.side.send_quotes([quote()], GMT))
+            told = await open_house.sink.until("quotes", 2)
+            assert {call[0] for call in told} == {own, "Demo-1"}
+            assert gateway.statistics().dropped_quotes == 0
+            gateway.quote_for(OTHER, None)
+            assert (await commanded(second, Action.SET)).command.symbols == ()
+            gateway.lead(OTHER)
+            assert (await commanded(second, Action.SET)).command.symbols == ("EURUSD",)
+            assert (await commanded(first, Action.SET)).command.symbols == ()
+            assert gateway.statistics().leaders == {"Demo-1": OTHER}
